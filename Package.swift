@@ -251,7 +251,7 @@ let package = Package(
         // A program's metrics for Prometheus: a factory for swift-metrics and the text formats. No HTTP.
         .target(
             name: "MeshMetrics",
-            dependencies: ["MeshConcurrency", "MeshEvents", metrics],
+            dependencies: ["MeshConcurrency", "MeshEvents", "MeshLogging", metrics],
             swiftSettings: settings
         ),
         .target(
@@ -295,7 +295,10 @@ let package = Package(
         // What several test targets share; not a product.
         .target(
             name: "TestSupport",
-            dependencies: ["LocalNATSServer", "MeshConcurrency", "NATSClient", "ProcessGuard", logging, tls] + nio,
+            dependencies: [
+                "LocalNATSServer", "MeshConcurrency", "MeshEvents", "MeshEventsTesting", "NATSClient", "ProcessGuard",
+                logging, tls,
+            ] + nio,
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
@@ -496,7 +499,7 @@ let package = Package(
             name: "CommandLineTests",
             dependencies: [
                 "mesh-events", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
-                "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "MeshAuth",
+                "MeshLogging", "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "MeshAuth",
                 "NATSClient", "NKeys", "LocalNATSServer", "ProcessGuard", "TestSupport",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -17,6 +17,24 @@ package func withBackgroundTask<Result, Failure: Error>(
     return try outcome.get()
 }
 
+/// Runs `body` until it ends or the time is over; then cancels it and waits for its end.
+///
+/// - Returns: What `body` returns; `nil` when the time was over before, or the calling task was cancelled.
+package func within<Result: Sendable>(
+    _ time: Duration,
+    _ body: @escaping @Sendable () async -> Result
+) async -> Result? {
+    await withTaskGroup(of: Result?.self) { group in
+        group.addTask { await body() }
+        group.addTask {
+            try? await Task.sleep(for: time)
+            return nil
+        }
+        defer { group.cancelAll() }
+        return await group.next() ?? nil
+    }
+}
+
 /// Runs `body` to its end even when the calling task is cancelled: `body` does not see the cancellation.
 package func uncancelled<Result: Sendable, Failure: Error>(
     _ body: @escaping @Sendable () async throws(Failure) -> Result

@@ -129,7 +129,6 @@ public final class Dashboard: Service {
         )
         self.listener = listener
         let counts = EventCounts(takesSignedOnly: verification != nil)
-        let gate = QueryGate()
         let health = DashboardHealth()
         self.health = health
         let alerts = saved.map { table in
@@ -145,7 +144,6 @@ public final class Dashboard: Service {
         let feed = EventFeed(
             store: store,
             verification: verification,
-            gate: gate,
             configuration: configuration,
             logger: logger,
             onAlerts: { alerts?.changed() },
@@ -183,7 +181,6 @@ public final class Dashboard: Service {
         routes = DashboardRoutes(
             store: store,
             history: EventHistory(store: store, verification: verification, logger: logger),
-            gate: gate,
             feed: feed,
             mesh: mesh,
             keeper: keeper,

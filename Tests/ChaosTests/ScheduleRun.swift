@@ -269,7 +269,7 @@ struct ScheduleRun: Sendable {
         func start() async throws -> SpawnedProcess {
             let count = log.events.count { $0.event.node == name && $0.event.type == .nodeHealth }
             func launch() throws -> SpawnedProcess {
-                let output = FileHandle(forWritingAtPath: try directory.file("output", ""))
+                let output = try directory.outputFile("output")
                 return try SpawnedProcess(
                     try BuildProducts.executable("mesh-events"),
                     ["serve", "--node", name, "--nats", url, "--config", manifest, "--no-keep"],

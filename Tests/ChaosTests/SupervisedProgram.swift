@@ -31,6 +31,9 @@ final class SupervisedProgram: Sendable {
         self.directory = directory
     }
 
+    /// Its process id; `nil` when it does not run.
+    var pid: Int32? { state.withLock { $0.process?.pid } }
+
     /// How it ended when it was not asked to.
     var ends: [String] { state.withLock { $0.ends } }
 
@@ -48,7 +51,7 @@ final class SupervisedProgram: Sendable {
             state.starts += 1
             return state.starts
         }
-        let file = FileHandle(forWritingAtPath: try directory.file("output-\(number)", ""))
+        let file = try directory.outputFile("output-\(number)")
         let process = try SpawnedProcess(
             try BuildProducts.executable("mesh-events"),
             arguments,

@@ -82,4 +82,26 @@ import Testing
             #expect(try await node.wait().code == 0)
         }
     }
+
+    /// With two seconds for each round trip, the questions one after the other took more than a minute.
+    @Test("over a slow way it asks together, and everything is answered")
+    func slowWay() async throws {
+        try await withServer { server in
+            let node = try Command(["serve", "--nats", server.url, "--node", "pi"])
+            try await node.waitForError("is in the mesh")
+            let proxy = try await TCPProxy.start(before: server.port)
+            proxy.treat { $0.latency = .seconds(1) }
+            let begun = ContinuousClock.now
+            let outcome = try await Command(["doctor", "--json", "--nats", proxy.url]).wait(within: .seconds(120))
+            let time = ContinuousClock.now - begun
+            let found = try verdicts(outcome)
+            #expect(outcome.code == 0, "\(outcome.output) \(outcome.error)")
+            #expect(found["way"] == "advice" && found["stream"] == "ok" && found["nodes"] == "ok", "\(outcome.output)")
+            #expect(found["keeper"] != nil && found["alerts"] == "advice" && found["clock"] != nil)
+            #expect(time < .seconds(60), "\(time)")
+            await proxy.stop()
+            node.signal(SIGTERM)
+            #expect(try await node.wait().code == 0)
+        }
+    }
 }

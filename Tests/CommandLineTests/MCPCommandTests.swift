@@ -1,6 +1,7 @@
 import Foundation
 import LocalNATSServer
 import MeshEvents
+import Synchronization
 import TestSupport
 import Testing
 
@@ -308,6 +309,65 @@ import Testing
         #expect(client.error.contains("connected again to"), "\(client.error)")
     }
 
+    private static let silent = #"""
+        async def body(session, start):
+            for tool in ("mesh_status", "list_events", "alerts"):
+                say(await call(session, tool))
+            say(await call(session, "explain_tool", {"tool": "whisper"}))
+        """#
+
+    @Test func aStreamThatDoesNotAnswerIsSaidSoon() async throws {
+        try await withServer { server in
+            try await Command.emit([#"{"type":"tool.started","data":{"tool":"whisper"}}"#], to: server)
+            let proxy = try await MessageLossProxy.start(before: server.port) { subject, _ in
+                subject.hasPrefix("_INBOX.")
+            }
+            let said = try await AgentClient(Self.silent, environment: ["JB_NATS_URL": proxy.url]).wait()
+            #expect(said.map(\.code) == Array(repeating: "timeout", count: 4), "\(said.map(\.json))")
+            // Which of the two comes first depends on what was being asked.
+            let words = ["has not answered for 8 s", "no answer in time"]
+            for answer in said {
+                let summary = answer["summary"]?.string ?? ""
+                #expect(words.contains { summary.contains($0) } && summary.contains("tool_logs"), "\(summary)")
+            }
+            await proxy.stop()
+        }
+    }
+
+    private static let partly = #"""
+        async def body(session, start):
+            say(await call(session, "explain_tool", {"tool": "whisper"}))
+        """#
+
+    @Test func whatWasReadBeforeTheStreamFellSilentIsAnsweredAndMarked() async throws {
+        try await withServer { server in
+            let story = [
+                #"{"type":"node.joined","data":{}}"#, #"{"type":"tool.started","data":{"tool":"whisper"}}"#,
+                #"{"type":"tool.crashed","data":{"tool":"whisper","error":"boom","restart_count":1}}"#,
+            ]
+            try await Command.emit(story, to: server)
+            // The state of the mesh is read by two consumers; the server falls silent when the third one delivers.
+            let consumers = Mutex<Set<String>>([])
+            let proxy = try await MessageLossProxy.start(before: server.port) { subject, replyTo in
+                let tokens = replyTo.split(separator: ".")
+                return consumers.withLock { consumers in
+                    if replyTo.hasPrefix("$JS.ACK."), let stream = tokens.firstIndex(of: "MESH_EVENTS") {
+                        consumers.insert(tokens[stream...].prefix(2).joined(separator: "."))
+                    }
+                    return consumers.count > 2 && subject.hasPrefix("_INBOX.")
+                }
+            }
+            let said = try await AgentClient(Self.partly, environment: ["JB_NATS_URL": proxy.url]).wait()
+            let answer = try #require(said.first)
+            #expect(answer["error"]?.bool == false, "\(answer.json)")
+            #expect(answer["data"]?["tool"]?["state"]?.string == "backing_off", "\(answer.json)")
+            let missing = answer["data"]?["missing"]?.array?.compactMap(\.string) ?? []
+            #expect(missing.contains("events") && missing.contains("last_crash"), "\(answer.json)")
+            #expect(answer["summary"]?.string?.contains("`missing`") == true)
+            await proxy.stop()
+        }
+    }
+
     private static let stand = #"""
         async def body(session, start):
             arguments = {"type": "user.last", "since": "1h", "timeout_s": 300}
@@ -372,17 +432,15 @@ import Testing
         try #require(mkfifo(path, 0o600) == 0)
         // Open in both directions, so that it neither waits for a reader nor ends.
         let input = try #require(FileHandle(forUpdatingAtPath: path))
-        var ends: [Int32] = [-1, -1]
-        try #require(pipe(&ends) == 0)
-        let output = FileHandle(fileDescriptor: ends[1], closeOnDealloc: true)
-        let reading = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
+        let output = Pipe()
+        let reading = output.fileHandleForReading
         _ = fcntl(reading.fileDescriptor, F_SETFL, O_NONBLOCK)
         let process = try SpawnedProcess(
             try BuildProducts.executable("mesh-events"),
             ["mcp"],
             environment: ["HOME": directory.path, "PATH": "/usr/bin:/bin"],
             input: input,
-            output: output
+            output: output.fileHandleForWriting
         )
         // The answers to a hundred are more than a pipe takes.
         let list = #"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#

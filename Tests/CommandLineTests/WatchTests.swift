@@ -164,7 +164,7 @@ import Testing
                 mesh,
                 ["watch", "--json", "--nats", server.url],
                 output: pipe.fileHandleForWriting,
-                error: FileHandle(forWritingAtPath: try directory.file("error", ""))
+                error: try directory.outputFile("error")
             )
             try await eventually("the watch to begin") { try directory.text(of: "error").contains("watching") }
             let line = #"{"type":"user.a","data":{"x":"\#(String(repeating: "x", count: 1_000))"}}"# + "\n"

@@ -42,6 +42,21 @@ struct TasksTests {
         }
     }
 
+    @Test("What takes longer than it may is cancelled, and has ended")
+    func limitedTime() async {
+        #expect(await within(.seconds(60)) { 7 } == 7)
+        let hasEnded = OneTimeSignal()
+        let late = await within(.milliseconds(1)) {
+            while !Task.isCancelled { await Task.yield() }
+            hasEnded.send()
+            return 7
+        }
+        #expect(late == nil && hasEnded.isSent)
+        let cancelled = Task { await within(.seconds(600)) { try? await OneTimeSignal().wait() } }
+        cancelled.cancel()
+        _ = await cancelled.value
+    }
+
     @Test("What must not be interrupted does not see that its caller is cancelled")
     func uncancelledWork() async throws {
         let begun = OneTimeSignal()

@@ -9,20 +9,13 @@ import Testing
 @Suite struct EventFeedTests {
     /// A filling that was cancelled and has not ended keeps no other from filling, and leaves no event twice.
     @Test func whatACancelledReadingLeftOutIsReadWithTheNextConnection() async throws {
-        let mesh = InMemoryMesh()
-        let store = InMemoryStore(mesh)
-        let kept = try await PersistentEventBus.open(
-            transport: InMemoryTransport(mesh),
-            store: store,
-            node: "n",
-            logger: quiet
-        )
+        let memory = try await MemoryBus.open()
+        let (store, kept) = (memory.store, memory.bus)
         for number in 1...5 { _ = try await kept.emit("user.a", ["n": JSONValue(number)]) }
         let slow = SlowFirstReading(store)
         let feed = EventFeed(
             store: slow,
             verification: nil,
-            gate: QueryGate(),
             configuration: .init(),
             logger: quiet
         ) { _, _ in }

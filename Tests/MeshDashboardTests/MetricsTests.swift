@@ -61,6 +61,9 @@ import Testing
             let type = "application/openmetrics-text; version=1.0.0; charset=utf-8"
             #expect(open.headers.first(name: "content-type") == type)
             #expect(open.text.hasSuffix("\n# EOF\n"))
+            // Answers that share their bytes say so; those of another format are others.
+            let tags = [plain, open].map { $0.headers.first(name: "etag") }
+            #expect(tags[0] != nil && tags[1] != nil && tags[0] != tags[1])
             let head = try await bench.client.send(.HEAD, "/metrics")
             #expect(head.status == 200 && head.text.isEmpty)
         }
@@ -175,15 +178,8 @@ import Testing
         times: ConnectionTimer.Limits = .init(),
         _ body: @Sendable (PersistentEventBus, HTTPClient, MetricsServer) async throws -> Void
     ) async throws {
-        let mesh = InMemoryMesh()
-        let store = InMemoryStore(mesh)
-        let bus = try await PersistentEventBus.open(
-            transport: InMemoryTransport(mesh),
-            store: store,
-            node: "attic",
-            logger: quiet
-        )
-        let source = MeshMetricsSource(store: store, saved: InMemoryStateStore(), logger: quiet)
+        let memory = try await MemoryBus.open()
+        let source = MeshMetricsSource(store: memory.store, saved: InMemoryStateStore(), logger: quiet)
         let server = try MetricsServer(
             source,
             configuration: .init(port: 0, token: token),
@@ -201,7 +197,7 @@ import Testing
         defer { running.cancel() }
         let url = try await server.url()
         let port = try #require(url.firstMatch(of: #/:(\d+)/metrics$/#).flatMap { Int($0.1) })
-        try await body(bus, HTTPClient(port: port), server)
+        try await body(memory.bus, HTTPClient(port: port), server)
         running.cancel()
         _ = await running.result
     }
@@ -223,7 +219,12 @@ import Testing
                 #expect(try await client.get(path).status == 404, "\(path)")
             }
             #expect(try await client.send(.POST, "/metrics", [("content-length", "0")]).status == 404)
-            #expect(try await client.get("/metrics", [("host", "evil.example")]).status == 421)
+            // The refusal says what to do at this server.
+            let misdirected = try await client.get("/metrics", [("host", "evil.example")])
+            #expect(misdirected.status == 421 && misdirected.text.contains("--metrics-token-file"))
+            #expect(!misdirected.text.contains("--allow-host") && !misdirected.text.contains("dashboard"))
+            let page = try await client.get("/metrics", [("sec-fetch-site", "cross-site")])
+            #expect(page.status == 403 && !page.text.contains("dashboard"), "\(page.text)")
         }
         try await Self.withServer(token: Self.own) { _, client, _ in
             let refused = try await client.get("/metrics")
@@ -282,19 +283,66 @@ import Testing
         #expect(text.contains("mesh_state_known 0\n") && !text.contains("mesh_node_up"))
     }
 
-    @Test func whatALoginMayNotAskForIsMissing() async throws {
-        let mesh = InMemoryMesh()
-        let store = InMemoryStore(mesh)
-        let bus = try await PersistentEventBus.open(
-            transport: InMemoryTransport(mesh),
-            store: store,
-            node: "n",
+    @Test func nothingOldIsSaidOfTheStreamAfterATimeWithoutQuestions() async throws {
+        let memory = try await MemoryBus.open()
+        let source = MeshMetricsSource(
+            store: memory.store,
+            feed: EventFeed(store: memory.store, verification: nil, configuration: .init(), logger: quiet) { _, _ in },
+            mesh: MeshFollower(
+                store: memory.store,
+                saved: nil,
+                verification: nil,
+                maximumBytes: MeshDigest.maximumBytes,
+                logger: quiet,
+                onProblem: { _ in }
+            ),
+            alerts: nil,
+            counts: EventCounts(takesSignedOnly: false),
+            configuration: .init(),
+            patience: .milliseconds(100),
             logger: quiet
         )
-        try await bus.emit("user.a", ["n": 1])
-        let whole = try await StreamReading.read(store) { nil }
+        let running = Task { await source.watch() }
+        defer { running.cancel() }
+        let messages = #"mesh_stream_messages{stream="\#(memory.bus.configuration.streamName)"}"#
+        try await eventually("a look") { try await source.text(.text).contains("\(messages) 0\n") }
+        try await memory.bus.emit("user.a", ["n": 1])
+        // Longer than it looks without a question, and than an answer is used again.
+        try await Task.sleep(for: .milliseconds(1_500))
+        #expect(try await !source.text(.text).contains("\(messages) 0\n"))
+        try await eventually("a look of now") { try await source.text(.text).contains("\(messages) 1\n") }
+    }
+
+    @Test func ofConsumersWhoseNamesAreTheSameWhenTheyAreCutOneIsCounted() {
+        let long = String(repeating: "x", count: 500)
+        let consumers = ["a", long + "1", long + "2"].map { name in
+            StreamReport.Consumer(
+                name: name,
+                isDurable: true,
+                filters: [],
+                pending: 1,
+                unacknowledged: 0,
+                redelivered: 0
+            )
+        }
+        let report = StreamReport(
+            state: StreamState(name: "S", messages: 0, bytes: 0, firstSequence: 1, lastSequence: 0, created: nil),
+            configuration: .init(),
+            firstTime: nil,
+            lastTime: nil,
+            subjects: [:],
+            consumers: consumers
+        )
+        let reading = StreamReading(report, position: nil)
+        #expect(reading.consumers.map(\.name) == ["a", long + "1"] && reading.otherConsumers == 1)
+    }
+
+    @Test func whatALoginMayNotAskForIsMissing() async throws {
+        let memory = try await MemoryBus.open()
+        try await memory.bus.emit("user.a", ["n": 1])
+        let whole = try await StreamReading.read(memory.store) { nil }
         #expect(whole.state.messages == 1 && whole.types != nil && whole.times != nil && whole.position == nil)
-        let reading = try await StreamReading.read(SecretiveStore(store)) { 1 }
+        let reading = try await StreamReading.read(SecretiveStore(memory.store)) { 1 }
         #expect(reading.state.messages == 1 && reading.types == nil && reading.times == nil && reading.position == 1)
     }
 

@@ -248,25 +248,26 @@ import Testing
         #expect(offered == 3)
     }
 
-    /// A store with so many events of such a text.
-    private func filled(_ count: Int, _ text: String) async throws -> InMemoryStore {
-        let mesh = InMemoryMesh()
-        let store = InMemoryStore(mesh)
-        let bus = try await PersistentEventBus.open(
-            transport: InMemoryTransport(mesh),
-            store: store,
-            node: "n",
-            logger: quiet
+    /// The pages of a store with so many events of such a text.
+    private func pages(
+        of count: Int,
+        _ text: String,
+        _ verification: SignatureVerification? = nil
+    ) async throws -> PageReader {
+        let memory = try await MemoryBus.open()
+        for _ in 0..<count { try await memory.bus.emit("user.large", ["text": .string(text)]) }
+        return try await PageReader(
+            .init(end: .oldest),
+            store: memory.store,
+            history: EventHistory(store: memory.store, verification: verification, logger: quiet),
+            gate: QueryGate(maximumRunning: 1, maximumWaiting: 1),
+            reader: nil
         )
-        for _ in 0..<count { try await bus.emit("user.large", ["text": .string(text)]) }
-        return store
     }
 
     @Test func largeEventsAreReadAFewAtATime() async throws {
         let text = String(repeating: "x", count: 200_000)
-        let store = try await filled(120, text)
-        let history = EventHistory(store: store, logger: quiet)
-        var reader = try await PageReader(.init(end: .oldest), store: store, history: history, gate: QueryGate())
+        var reader = try await pages(of: 120, text)
         var sizes: [Int] = []
         while let page = try await reader.next() { sizes.append(page.events.count) }
         #expect(sizes.reduce(0, +) == 120)
@@ -275,10 +276,7 @@ import Testing
 
     @Test func aPageEndsAfterSoManyBytesAlsoOfWhatIsLeftOut() async throws {
         let text = String(repeating: "x", count: 5_000)
-        let store = try await filled(200, text)
-        let verification = SignatureVerification(NamedSigners(), policy: .reject)
-        let history = EventHistory(store: store, verification: verification, logger: quiet)
-        var reader = try await PageReader(.init(end: .oldest), store: store, history: history, gate: QueryGate())
+        var reader = try await pages(of: 200, text, SignatureVerification(NamedSigners(), policy: .reject))
         var sizes: [Int] = []
         while let page = try await reader.next() { sizes.append(page.rejected) }
         #expect(sizes.reduce(0, +) == 200)
@@ -339,6 +337,54 @@ import Testing
             try await group.waitForAll()
         }
         #expect(gate.waiting == 0)
+    }
+
+    @Test func aReaderWhoseSearchesAreSlowHoldsUpNoOther() async throws {
+        let store = try await MemoryBus.open().store
+        let gate = QueryGate(maximumRunning: 2, maximumWaiting: 4, share: .init(running: 1, waiting: 1))
+        let history = EventHistory(store: store, logger: quiet)
+        @Sendable func search(_ reader: String) async throws {
+            let search = EventSearch(store: store, history: history, gate: gate, reader: reader)
+            _ = try await search.page(PageFilter(), EventSearch.Bounds())
+        }
+        let release = OneTimeSignal()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                try await gate.run(for: "slow") { () async throws(MeshEventsError) in
+                    try await release.wait(until: .now + .seconds(30), for: "the release")
+                }
+            }
+            group.addTask { try await search("slow") }
+            try await eventually("the second search of the slow reader to wait") { gate.waiting == 1 }
+            try await search("other")
+            #expect(gate.waiting == 1)
+            release.send()
+            try await group.waitForAll()
+        }
+    }
+
+    // MARK: Large answers
+
+    @Test func answersWithTheSameTagCountOnceAndOthersByTheirBytes() {
+        var ledger = AnswerBudget.Ledger(maximumBytes: 250)
+        let first = ledger.begin(100, tag: "a")
+        // Of the same length, and not the same.
+        let second = ledger.begin(100, tag: "b")
+        #expect(first.ended.isEmpty && second.ended.isEmpty && ledger.bytes == 200)
+        for _ in 0..<100 { #expect(ledger.begin(100, tag: "b").ended.isEmpty) }
+        #expect(ledger.bytes == 200)
+        ledger.end(first.number)
+        #expect(ledger.bytes == 100)
+        // Two without a tag are two.
+        _ = ledger.begin(75, tag: nil)
+        _ = ledger.begin(75, tag: nil)
+        #expect(ledger.bytes == 250)
+        // All that are the same are ended, or none has made room.
+        let large = ledger.begin(1_000, tag: nil)
+        #expect(large.ended.count == 103 && ledger.bytes == 1_000)
+        ledger.end(large.number)
+        ledger.end(large.number)
+        #expect(ledger.bytes == 0)
     }
 
     // MARK: The histogram

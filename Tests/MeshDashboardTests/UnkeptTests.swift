@@ -342,7 +342,6 @@ import Testing
         let feed = EventFeed(
             store: InMemoryStore(InMemoryMesh()),
             verification: nil,
-            gate: QueryGate(),
             configuration: .init(),
             logger: quiet
         ) { _, _ in }
@@ -374,12 +373,13 @@ import Testing
         client.offer(.began(after: StreamPosition(7, created: nil)))
         client.offer(.notice(ServerSentEvent.buffer("link", "{}".utf8)))
         client.end()
-        let (store, gate) = (InMemoryStore(InMemoryMesh()), QueryGate())
+        let store = InMemoryStore(InMemoryMesh())
         var session = StreamSession(
             client: client,
             store: store,
             history: EventHistory(store: store, logger: quiet),
-            gate: gate,
+            gate: QueryGate(maximumRunning: 1, maximumWaiting: 1),
+            reader: "one",
             filter: PageFilter(),
             after: nil,
             told: .now,

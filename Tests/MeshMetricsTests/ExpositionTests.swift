@@ -68,6 +68,8 @@ import Testing
         ("pi", "pi"), ("a\"b\\c\nd", #"a\"b\\c\nd"#), ("Größe 🥧", "Größe 🥧"),
         ("a\r\u{0}\u{7F}b", "a\u{FFFD}\u{FFFD}\u{FFFD}b"),
         ("\u{202E}ip\u{200B}", "\u{FFFD}ip\u{FFFD}"), ("\u{85}\u{2028}", "\u{FFFD}\u{FFFD}"), ("", ""),
+        ("a\u{3164}\u{E000}", "a\u{FFFD}\u{FFFD}"), ("世\u{FE01}\u{200D}", "世\u{FFFD}\u{FFFD}"),
+        ("❤\u{FE0F}", "❤\u{FE0F}"),
         (#"x"} 1\#n# EOF"#, #"x\"} 1\n# EOF"#),
     ])
     func valuesOfLabelsCannotEndThem(value: String, escaped: String) {

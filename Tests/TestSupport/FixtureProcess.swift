@@ -17,7 +17,7 @@ public final class FixtureProcess {
     /// - Throws: `TestSupportError` when it was not built.
     public init(_ name: String, _ arguments: [String] = [], environment: [String: String]) throws {
         directory = try TemporaryDirectory()
-        let output = FileHandle(forWritingAtPath: try directory.file("output", ""))
+        let output = try directory.outputFile("output")
         process = try SpawnedProcess(
             try BuildProducts.executable(name),
             arguments,

@@ -47,7 +47,7 @@ public enum Python {
 
         fileprivate init(_ python: String, _ script: String, _ environment: [String: String]) throws {
             directory = try TemporaryDirectory()
-            let output = FileHandle(forWritingAtPath: try directory.file("output", ""))
+            let output = try directory.outputFile("output")
             process = try SpawnedProcess(
                 python,
                 [try directory.file("script.py", script)],
@@ -64,6 +64,9 @@ public enum Python {
         public func waitForOutput(_ text: String) async throws {
             try await eventually(text) { output.contains(text) || !process.isRunning }
         }
+
+        /// Sends it a signal, unless it has ended.
+        public func signal(_ number: Int32) { process.signal(number) }
 
         /// Waits for its end; what it printed.
         ///

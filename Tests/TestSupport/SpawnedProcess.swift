@@ -98,7 +98,7 @@ public final class SpawnedProcess: Sendable {
     /// Runs a program to its end; its code, and what it printed on both outputs.
     public static func outcome(of program: String, _ arguments: [String] = []) throws -> (code: Int32, text: String) {
         let directory = try TemporaryDirectory()
-        let output = FileHandle(forWritingAtPath: try directory.file("output", ""))
+        let output = try directory.outputFile("output")
         let process = try SpawnedProcess(program, arguments, output: output, error: output)
         let code = process.waitUntilExit()
         return (code, try directory.text(of: "output"))

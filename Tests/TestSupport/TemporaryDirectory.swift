@@ -1,4 +1,4 @@
-import Foundation
+public import Foundation
 
 /// A directory for one test, removed when the last reference goes.
 public final class TemporaryDirectory: Sendable {
@@ -24,6 +24,13 @@ public final class TemporaryDirectory: Sendable {
         try Data(text.utf8).write(to: URL(fileURLWithPath: file))
         if let mode { try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: file) }
         return file
+    }
+
+    /// Makes an empty file in it, for a program or a test to write into; ``text(of:)`` has what was written.
+    public func outputFile(_ name: String = "output") throws -> FileHandle {
+        let path = try file(name, "")
+        guard let handle = FileHandle(forWritingAtPath: path) else { throw TestSupportError("Cannot open \(path).") }
+        return handle
     }
 
     /// Writes an executable shell script into it.

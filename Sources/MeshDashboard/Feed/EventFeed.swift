@@ -56,7 +56,6 @@ final class EventFeed: Sendable {
 
     private let store: any EventStore
     private let verification: SignatureVerification?
-    private let gate: QueryGate
     private let logger: Logger
     private let maximumClients: Int
     private let bufferedEvents: Int
@@ -77,7 +76,6 @@ final class EventFeed: Sendable {
     init(
         store: any EventStore,
         verification: SignatureVerification?,
-        gate: QueryGate,
         configuration: Dashboard.Configuration,
         logger: Logger,
         indexed: Int = EventIndex.standardCapacity,
@@ -87,7 +85,6 @@ final class EventFeed: Sendable {
     ) {
         self.store = store
         self.verification = verification
-        self.gate = gate
         self.logger = logger
         self.onAlerts = onAlerts
         self.onEvent = onEvent

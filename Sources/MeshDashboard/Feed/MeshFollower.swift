@@ -218,7 +218,7 @@ final class MeshFollower: Sendable {
 
     /// The present state of the mesh, at first empty. A digest that takes long to make may be some seconds old.
     ///
-    /// - Throws: as ``QueryGate/run(_:)``.
+    /// - Throws: as ``QueryGate/run(for:_:)``.
     func digest() async throws(MeshEventsError) -> MeshDigest {
         if let digest = cached() { return digest }
         return try await gate.run { () async throws(MeshEventsError) in

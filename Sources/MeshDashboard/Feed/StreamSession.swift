@@ -12,6 +12,8 @@ struct StreamSession {
     let store: any EventStore
     let history: EventHistory
     let gate: QueryGate
+    /// Who reads, for their share of the gate.
+    let reader: String
     let filter: PageFilter
     let maximumBacklog: Int
     /// Until when all changes of the mesh have been sent to this browser: later changes wait in the client.
@@ -33,6 +35,7 @@ struct StreamSession {
         store: any EventStore,
         history: EventHistory,
         gate: QueryGate,
+        reader: String,
         filter: PageFilter,
         after: StreamPosition?,
         told: Timestamp,
@@ -43,6 +46,7 @@ struct StreamSession {
         self.store = store
         self.history = history
         self.gate = gate
+        self.reader = reader
         self.filter = filter
         self.told = told
         self.maximumBacklog = maximumBacklog
@@ -148,18 +152,18 @@ struct StreamSession {
         var query = EventHistory.Query(matching: patterns, end: .oldest, before: end, after: known)
         query.created = created
         let asked = query
-        var reader = try await sayingTheTime(&writer) { [store, history, gate] in
-            try await PageReader(asked, store: store, history: history, gate: gate)
+        var pages = try await sayingTheTime(&writer) { [store, history, gate, reader] in
+            try await PageReader(asked, store: store, history: history, gate: gate, reader: reader)
         }
         var left = maximumBacklog
         while left > 0 {
-            let (before, scan) = (reader, left)
+            let (before, scan) = (pages, left)
             let read = try await sayingTheTime(&writer) {
-                var reader = before
-                return (try await reader.next(scan: scan, timeout: .seconds(30)), reader)
+                var pages = before
+                return (try await pages.next(scan: scan, timeout: .seconds(30)), pages)
             }
             guard isAllowed() else { throw NoLongerAllowed() }
-            reader = read.1
+            pages = read.1
             guard let page = read.0 else { break }
             left -= page.events.count + page.malformed + page.rejected
             var buffer = ByteBuffer()
@@ -168,7 +172,7 @@ struct StreamSession {
                 buffer.writeBuffer(&bytes)
                 cursor = stored.sequence
             }
-            if let looked = reader.query?.after, looked > cursor ?? 0 {
+            if let looked = pages.query?.after, looked > cursor ?? 0 {
                 // Events that do not match need not be examined again.
                 cursor = looked
                 append(timeNotice(.now, mesh: told), to: &buffer)
@@ -176,7 +180,7 @@ struct StreamSession {
             if buffer.readableBytes > 0 { try await writer.write(buffer) }
         }
         // Nothing was skipped when reading reached the end.
-        guard let read = reader.query?.after, read.next < end else { return }
+        guard let read = pages.query?.after, read.next < end else { return }
         try await writer.write(gapNotice(read.next...(end - 1), reason: "skipped"))
     }
 

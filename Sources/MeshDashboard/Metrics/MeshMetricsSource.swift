@@ -38,11 +38,15 @@ public final class MeshMetricsSource: Service {
 
     private struct Answer: Sendable {
         let text: ByteBuffer
+        /// Tells it apart from others: clients that take it count as one, see ``AnswerBudget``.
+        let tag: String
         let until: ContinuousClock.Instant
     }
 
     private struct State: Sendable {
         var answers: [ExpositionFormat: Answer] = [:]
+        /// How many answers were made.
+        var made: UInt64 = 0
         /// What is known of the stream; `nil` when it does not answer, and before it was asked.
         var stream: StreamReading?
         /// Whether it was asked.
@@ -58,7 +62,7 @@ public final class MeshMetricsSource: Service {
     /// The longest such time, where the stream takes long to report.
     private static let longestInterval: Duration = .seconds(60)
     /// After how long without a question it looks no more.
-    private static let patience: Duration = .seconds(300)
+    static let patience: Duration = .seconds(300)
 
     private let store: any EventStore
     private let configuration: Configuration
@@ -67,8 +71,11 @@ public final class MeshMetricsSource: Service {
     private let alerts: AlertWatch?
     private let counts: EventCounts
     private let live: LiveSource?
+    private let patience: Duration
     private let logger: Logger
     private let state = Locked(State())
+    /// Is sent by the first question after a long time without one.
+    private let question = Wake()
     /// Lets one answer be made at a time, for all requests that wait meanwhile.
     private let gate = QueryGate(maximumRunning: 1, maximumWaiting: 256)
 
@@ -112,7 +119,6 @@ public final class MeshMetricsSource: Service {
             feed: EventFeed(
                 store: store,
                 verification: verification,
-                gate: QueryGate(),
                 configuration: .init(),
                 logger: logger,
                 indexed: 0,
@@ -132,10 +138,14 @@ public final class MeshMetricsSource: Service {
     /// Creates a source that shows what others read.
     ///
     /// - Parameters:
+    ///   - store: the store of the events.
     ///   - feed: follows the events, and has `counts` count them.
     ///   - mesh: follows the state of nodes and tools.
     ///   - alerts: reads what fires; `nil` when that is saved nowhere.
     ///   - live: live events while there is no stream; `nil` for none. Only a source that reads by itself needs it.
+    ///   - configuration: the bounds of the answers.
+    ///   - patience: after how long without a question it looks at the stream no more.
+    ///   - logger: logs errors.
     init(
         store: any EventStore,
         feed: EventFeed,
@@ -144,6 +154,7 @@ public final class MeshMetricsSource: Service {
         counts: EventCounts,
         live: LiveSource? = nil,
         configuration: Configuration,
+        patience: Duration = MeshMetricsSource.patience,
         logger: Logger
     ) {
         self.store = store
@@ -153,6 +164,7 @@ public final class MeshMetricsSource: Service {
         self.counts = counts
         self.live = live
         self.configuration = configuration
+        self.patience = patience
         self.logger = logger
         configuration.registry?.reserve(MeshFamilies.all)
     }
@@ -173,23 +185,29 @@ public final class MeshMetricsSource: Service {
 
     /// Looks at the stream and the alerts now and then until the task is cancelled. Answers do not wait for it.
     func watch() async {
+        while !Task.isCancelled {
+            var pause = Self.interval
+            if state.withLock({ .now < $0.askedAt + patience }) { pause = await look() }
+            await question.wait(until: .now + pause)
+        }
+    }
+
+    /// Looks at the stream and the alerts once; after how long it may look again.
+    private func look() async -> Duration {
+        let began = ContinuousClock.now
         var pause = Self.interval
-        repeat {
-            guard state.withLock({ .now < $0.askedAt + Self.patience }) else { continue }
-            let began = ContinuousClock.now
-            pause = Self.interval
-            do throws(MeshEventsError) {
-                let reading = try await StreamReading.read(store) { feed.position }
-                state.withLock { ($0.stream, $0.isStreamKnown) = (reading, true) }
-                // A stream of very many types takes long to report on. A server that was away says nothing about that.
-                pause = min(max(pause, (.now - began) * 20), Self.longestInterval)
-            } catch {
-                if Task.isCancelled { return }
-                logger.debug("the metrics have nothing of the stream", [.error: "\(error)"])
-                state.withLock { ($0.stream, $0.isStreamKnown) = (nil, true) }
-            }
-            await alerts?.refresh()
-        } while (try? await Task.sleep(for: pause)) != nil
+        do throws(MeshEventsError) {
+            let reading = try await StreamReading.read(store) { feed.position }
+            state.withLock { ($0.stream, $0.isStreamKnown) = (reading, true) }
+            // A stream of very many types takes long to report on. A server that was away says nothing about that.
+            pause = min(max(pause, (.now - began) * 20), Self.longestInterval)
+        } catch {
+            if Task.isCancelled { return pause }
+            logger.debug("the metrics have nothing of the stream", [.error: "\(error)"])
+            state.withLock { ($0.stream, $0.isStreamKnown) = (nil, true) }
+        }
+        await alerts?.refresh()
+        return pause
     }
 
     // MARK: Answers
@@ -198,7 +216,7 @@ public final class MeshMetricsSource: Service {
     ///
     /// - Throws: `persistenceUnavailable` when too many ask at once, `closed` when the task is cancelled meanwhile.
     public func text(_ format: ExpositionFormat) async throws(MeshEventsError) -> String {
-        String(buffer: try await answer(format))
+        String(buffer: try await answer(format).text)
     }
 
     /// The answer to a scraper's request.
@@ -206,27 +224,38 @@ public final class MeshMetricsSource: Service {
     /// - Throws: as ``text(_:)``.
     func response(to request: Request) async throws(MeshEventsError) -> Response {
         let format = ExpositionFormat(accept: request.headers[.accept])
-        return .answer(try await answer(format), format.contentType)
+        let answer = try await answer(format)
+        var response = Response.answer(answer.text, format.contentType)
+        response.headers[.eTag] = answer.tag
+        return response
     }
 
-    private func answer(_ format: ExpositionFormat) async throws(MeshEventsError) -> ByteBuffer {
-        state.withLock { $0.askedAt = .now }
+    private func answer(_ format: ExpositionFormat) async throws(MeshEventsError) -> Answer {
+        let isFirst = state.withLock { state in
+            defer { state.askedAt = .now }
+            guard .now >= state.askedAt + patience else { return false }
+            // What it saw before it looked no more is not of now.
+            (state.stream, state.isStreamKnown) = (nil, false)
+            return true
+        }
+        if isFirst { question.send() }
         if let answer = known(format) { return answer }
         return try await gate.run { () async throws(MeshEventsError) in
             if let answer = known(format) { return answer }
             let began = ContinuousClock.now
             let text = ByteBuffer(bytes: await exposition(format).text)
             let pause = max(Self.kept, MeshFollower.pause(after: .now - began))
-            state.withLock { $0.answers[format] = Answer(text: text, until: .now + pause) }
-            return text
+            return state.withLock { state in
+                state.made += 1
+                let answer = Answer(text: text, tag: "\"\(state.made)\"", until: .now + pause)
+                state.answers[format] = answer
+                return answer
+            }
         }
     }
 
-    private func known(_ format: ExpositionFormat) -> ByteBuffer? {
-        state.withLock { state in
-            guard let answer = state.answers[format], .now < answer.until else { return nil }
-            return answer.text
-        }
+    private func known(_ format: ExpositionFormat) -> Answer? {
+        state.withLock { $0.answers[format].flatMap { .now < $0.until ? $0 : nil } }
     }
 
     private func exposition(_ format: ExpositionFormat) async -> Exposition {

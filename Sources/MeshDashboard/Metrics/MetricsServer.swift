@@ -99,6 +99,7 @@ public final class MetricsServer: Service {
 
     private func router() -> Router<DashboardContext> {
         let access = AccessMiddleware(
+            server: .metrics,
             policy: AccessPolicy(names: []),
             login: login,
             metricsLogin: login,

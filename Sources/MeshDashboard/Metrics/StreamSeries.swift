@@ -34,7 +34,10 @@ struct StreamReading: Sendable {
             }
         )
         let durable = report.consumers.filter(\.isDurable).sorted { $0.name < $1.name }
-        consumers = Array(durable.prefix(Self.maximumConsumers))
+        // Names that are the same when they are cut would make one series of two.
+        var seen: Set<MetricLabels> = []
+        let distinct = durable.filter { seen.insert(MetricLabels("consumer", $0.name)).inserted }
+        consumers = Array(distinct.prefix(Self.maximumConsumers))
         otherConsumers = durable.count - consumers.count
     }
 
@@ -118,10 +121,8 @@ enum StreamSeries {
             exposition.add(times.last.seconds, to: MeshFamilies.streamNewest, labels)
         }
         reading.types?.write(to: MeshFamilies.streamEvents, labels, into: &exposition)
-        var seen: Set<MetricLabels> = []
         for consumer in reading.consumers {
             let labels = labels.adding("consumer", consumer.name)
-            guard seen.insert(labels).inserted else { continue }
             exposition.add(Double(consumer.pending), to: MeshFamilies.consumerPending, labels)
             exposition.add(Double(consumer.unacknowledged), to: MeshFamilies.consumerUnacknowledged, labels)
             exposition.add(Double(consumer.redelivered), to: MeshFamilies.consumerRedelivered, labels)

@@ -15,6 +15,8 @@ struct EventSearch: Sendable {
     let store: any EventStore
     let history: EventHistory
     let gate: QueryGate
+    /// Who asks, for their share of the gate.
+    let reader: String
 
     /// The limits of a search, besides the filter.
     struct Bounds: Sendable {
@@ -67,13 +69,13 @@ struct EventSearch: Sendable {
         let created = [bounds.before?.created, bounds.after?.created].compactMap(\.self)
         try StreamPosition.check(created.max(), isOf: created.min())
         query.created = created.first
-        var reader = try await PageReader(query, store: store, history: history, gate: gate)
+        var pages = try await PageReader(query, store: store, history: history, gate: gate, reader: reader)
         let deadline = ContinuousClock.now + Self.maximumTime
         var found = Found(limit: bounds.limit)
         var left = Self.maximumScan
         while left > 0, .now < deadline, !found.isFull {
             let limit = filter.needsScan ? Int.max : bounds.limit - found.count
-            guard let page = try await reader.next(limit: limit, scan: left) else { break }
+            guard let page = try await pages.next(limit: limit, scan: left) else { break }
             left -= page.events.count + page.malformed + page.rejected
             found.malformed += page.malformed
             found.cursor = page.cursor
@@ -96,7 +98,7 @@ struct EventSearch: Sendable {
             }
             if let last = inOrder.last, !found.isFull { found.position = last.sequence }
         }
-        return found.page(query.end, created: reader.created)
+        return found.page(query.end, created: pages.created)
     }
 
     /// The events found so far, in the order of reading.

@@ -21,6 +21,7 @@ struct PageReader: Sendable {
 
     private let history: EventHistory
     private let gate: QueryGate
+    private let reader: String?
     /// When the stream was created.
     let created: Timestamp?
     private var size: Int
@@ -30,12 +31,19 @@ struct PageReader: Sendable {
 
     /// Prepares reading; it asks the store for the stream's size.
     ///
+    /// - Parameters:
+    ///   - query: what to read.
+    ///   - store: the stream's store.
+    ///   - history: reads from it.
+    ///   - gate: lets in a page at a time.
+    ///   - reader: who reads, for their share of the gate; `nil` has none.
     /// - Throws: as the store's state: `streamNotFound` …
     init(
         _ query: EventHistory.Query,
         store: any EventStore,
         history: EventHistory,
-        gate: QueryGate
+        gate: QueryGate,
+        reader: String?
     ) async throws(MeshEventsError) {
         let state = try await store.state()
         created = query.created ?? state.created
@@ -43,6 +51,7 @@ struct PageReader: Sendable {
         size = isSmall ? Self.largestPage : Self.firstPage
         self.history = history
         self.gate = gate
+        self.reader = reader
         self.query = query
         self.query?.created = created
     }
@@ -53,7 +62,7 @@ struct PageReader: Sendable {
     ///   - limit: how many events are wanted.
     ///   - scan: how many messages may be examined.
     ///   - timeout: how long it may take.
-    /// - Throws: as ``EventHistory/page(_:)`` and ``QueryGate/run(_:)``.
+    /// - Throws: as ``EventHistory/page(_:)`` and ``QueryGate/run(for:_:)``.
     mutating func next(
         limit: Int = .max,
         scan: Int = .max,
@@ -68,7 +77,7 @@ struct PageReader: Sendable {
         let asked = query
         let history = history
         var began = ContinuousClock.now
-        let page = try await gate.run { () async throws(MeshEventsError) in
+        let page = try await gate.run(for: reader) { () async throws(MeshEventsError) in
             // The wait for the gate does not count.
             began = .now
             return try await history.page(asked)
@@ -118,7 +127,7 @@ final class QueryGate: Sendable {
     private let state = Locked(State())
 
     /// - Parameter share: the most for one reader; `nil` for as many as for all.
-    init(maximumRunning: Int = 2, maximumWaiting: Int = 128, share: Share? = nil) {
+    init(maximumRunning: Int, maximumWaiting: Int, share: Share? = nil) {
         self.maximumRunning = maximumRunning
         self.maximumWaiting = maximumWaiting
         self.share = share

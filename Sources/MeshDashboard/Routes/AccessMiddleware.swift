@@ -1,6 +1,5 @@
 import HTTPTypes
 import Hummingbird
-import MeshConcurrency
 import NIOCore
 import NIOHTTP1
 
@@ -9,6 +8,14 @@ import NIOHTTP1
 ///
 /// It runs after the router has matched the route, and for requests that match none.
 struct AccessMiddleware: RouterMiddleware {
+    /// Before which server it stands: refusals say what to do there.
+    enum Server: Sendable {
+        case page
+        /// The server of metrics alone.
+        case metrics
+    }
+
+    let server: Server
     let policy: AccessPolicy
     /// `nil` when no login is required.
     let login: Login?
@@ -49,8 +56,7 @@ struct AccessMiddleware: RouterMiddleware {
         for (name, value) in Self.headers { response.headers[name] = value }
         // An answer to HEAD has no body, even for an error: the client takes the next bytes for the next answer.
         if request.method == .head { return response.createHeadResponse() }
-        let isShared = context.endpointPath == "/metrics"
-        return budget.counted(response, on: context.channel, isShared: isShared)
+        return budget.counted(response, on: context.channel)
     }
 
     /// What gives the request access; `nil` when its route needs no login.
@@ -62,7 +68,7 @@ struct AccessMiddleware: RouterMiddleware {
             connections.trust(context.channel)
             return .token
         }
-        if let refusal = policy.refusal(head) { throw Self.error(refusal) }
+        if let refusal = policy.refusal(head) { throw error(refusal) }
         guard let login = login ?? (isForMetrics ? metricsLogin : nil) else {
             connections.trust(context.channel)
             return .token
@@ -85,16 +91,27 @@ struct AccessMiddleware: RouterMiddleware {
         )
     }
 
-    private static func error(_ refusal: AccessPolicy.Refusal) -> APIError {
+    private func error(_ refusal: AccessPolicy.Refusal) -> APIError {
+        let isPage = server == .page
         switch refusal {
         case .host(let host):
-            APIError(
+            let name = String(host.prefix(253)).debugDescription
+            return APIError(
                 .misdirectedRequest,
                 "host",
-                "\(String(host.prefix(253)).debugDescription) is no name of this dashboard: use its address, "
-                    + "or allow the name with --allow-host"
+                isPage
+                    ? "\(name) is no name of this dashboard: use its address, or allow the name with --allow-host"
+                    : "\(name) is no name of this server of metrics: use its IP address, or give the metrics a token "
+                        + "(--metrics-token-file): with that, every name is answered"
             )
-        case .origin: APIError(.forbidden, "origin", "only this dashboard's own page may send requests")
+        case .origin:
+            return APIError(
+                .forbidden,
+                "origin",
+                isPage
+                    ? "only this dashboard's own page may send requests"
+                    : "pages in a browser may not read these metrics"
+            )
         }
     }
 
@@ -105,87 +122,6 @@ struct AccessMiddleware: RouterMiddleware {
 
     private static let fetchSite = HTTPField.Name("Sec-Fetch-Site") ?? .origin
     private static let fetchMode = HTTPField.Name("Sec-Fetch-Mode") ?? .origin
-}
-
-/// Bounds the total bytes of all large answers under way: each is in memory until its client has read it.
-///
-/// When a new answer does not fit, the oldest ones are ended with their connections. Clients that read finish quickly;
-/// clients that do not must not keep others waiting. Answers that share their bytes count once: the same one, asked for by
-/// many, ends no other.
-private final class AnswerBudget: Sendable {
-    /// Answers up to this size are not counted: each connection has one at a time, and connections are limited.
-    static let smallest = 64 << 10
-
-    private struct Answer: Sendable {
-        let bytes: Int
-        /// Whether all answers of this size under way are the same bytes.
-        let isShared: Bool
-        let channel: any Channel
-    }
-
-    private struct State {
-        var answers: [UInt64: Answer] = [:]
-        var bytes = 0
-        var lastNumber: UInt64 = 0
-
-        /// What an answer adds to, or takes from, the bytes: nothing while another one has the same.
-        func share(_ answer: Answer) -> Int {
-            let isThere = answer.isShared && answers.values.contains { $0.isShared && $0.bytes == answer.bytes }
-            return isThere ? 0 : answer.bytes
-        }
-    }
-
-    private let maximumBytes: Int
-    private let state = Locked(State())
-
-    /// - Parameter maximumBytes: the limit for all answers together; a larger answer is sent when it is the only one.
-    init(maximumBytes: Int = 32 << 20) { self.maximumBytes = maximumBytes }
-
-    /// How many bytes of answers are under way.
-    var bytes: Int { state.withLock { $0.bytes } }
-
-    /// The same answer, counted while it is sent.
-    ///
-    /// - Parameter isShared: whether answers of its size have the same bytes, as what was made once for all scrapers.
-    func counted(_ response: Response, on channel: any Channel, isShared: Bool = false) -> Response {
-        guard let length = response.body.contentLength, length > Self.smallest else { return response }
-        // The event loop tells a writer when to wait. A faster writer would pass on the whole answer, which would then
-        // be buffered in the connection, uncounted. So each part waits for one round of the event loop.
-        let body = response.body.map { part in
-            try await channel.eventLoop.submit {}.get()
-            return part
-        }
-        var response = response
-        response.body = ResponseBody(contentLength: length) { writer in
-            let number = self.begin(Answer(bytes: length, isShared: isShared, channel: channel))
-            defer { self.end(number) }
-            try await body.write(writer)
-        }
-        return response
-    }
-
-    private func begin(_ answer: Answer) -> UInt64 {
-        let (number, ended) = state.withLock { state in
-            var ended: [any Channel] = []
-            while state.bytes + state.share(answer) > maximumBytes, let oldest = state.answers.keys.min() {
-                if let answer = Self.remove(oldest, &state) { ended.append(answer.channel) }
-            }
-            state.bytes += state.share(answer)
-            state.lastNumber += 1
-            state.answers[state.lastNumber] = answer
-            return (state.lastNumber, ended)
-        }
-        for channel in ended { channel.close(promise: nil) }
-        return number
-    }
-
-    private func end(_ number: UInt64) { state.withLock { _ = Self.remove(number, &$0) } }
-
-    private static func remove(_ number: UInt64, _ state: inout State) -> Answer? {
-        guard let answer = state.answers.removeValue(forKey: number) else { return nil }
-        state.bytes -= state.share(answer)
-        return answer
-    }
 }
 
 /// A request's context: its connection and what gave it access.

@@ -9,7 +9,9 @@ import NIOCore
 struct DashboardRoutes: Sendable {
     let store: any EventStore
     let history: EventHistory
-    let gate: QueryGate
+    /// How many readings of the stream run at once. Each holds a page of events; of one reader there are a page's list and
+    /// its histogram.
+    let gate = QueryGate(maximumRunning: 3, maximumWaiting: 128, share: .init(running: 2, waiting: 64))
     let feed: EventFeed
     let mesh: MeshFollower
     /// `nil` when the state of the mesh is saved nowhere.
@@ -45,6 +47,7 @@ struct DashboardRoutes: Sendable {
         let router = Router(context: DashboardContext.self, options: .autoGenerateHeadEndpoints)
         router.add(
             middleware: AccessMiddleware(
+                server: .page,
                 policy: policy,
                 login: login,
                 metricsLogin: metricsLogin,
@@ -69,11 +72,11 @@ struct DashboardRoutes: Sendable {
             await alerts?.refresh()
             return Response.json(try await mesh.digest().json(with: keeper?.report, alerts: alerts?.json).utf8)
         }
-        router.get("/api/events") { request, _ in try await events(QueryParameters(request)) }
-        router.get("/api/events/{sequence}") { _, context in try await event(context.parameters.get("sequence")) }
+        router.get("/api/events") { request, context in try await events(QueryParameters(request), context) }
+        router.get("/api/events/{sequence}") { _, context in try await event(context) }
         router.post("/api/events") { request, _ in try await emit(request) }
         router.post("/api/tools") { request, context in try await controlTool(request, context) }
-        router.get("/api/histogram") { request, _ in try await histogram(QueryParameters(request)) }
+        router.get("/api/histogram") { request, context in try await histogram(QueryParameters(request), context) }
         router.get("/api/logs") { request, context in try await log(QueryParameters(request), context) }
         router.get("/api/stream") { request, context in try stream(request, context) }
         return router
@@ -91,33 +94,35 @@ struct DashboardRoutes: Sendable {
 
     // MARK: Events
 
-    private func events(_ parameters: QueryParameters) async throws -> Response {
+    private func events(_ parameters: QueryParameters, _ context: DashboardContext) async throws -> Response {
         var bounds = EventSearch.Bounds()
         bounds.since = try parameters.time("since")
         bounds.until = try parameters.time("until")
         bounds.before = try parameters.position("before")
         bounds.after = try parameters.position("after")
         bounds.limit = try parameters.number("limit", in: 1...EventSearch.maximumLimit) ?? bounds.limit
-        let search = EventSearch(store: store, history: history, gate: gate)
+        let search = EventSearch(store: store, history: history, gate: gate, reader: context.reader)
         return .json(try await search.page(try parameters.filter(), bounds).json)
     }
 
-    private func event(_ text: String?) async throws -> Response {
-        guard let text, let place = StreamPosition(text), place.sequence > 0, place.sequence < .max else {
-            throw APIError.notFound
-        }
+    private func event(_ context: DashboardContext) async throws -> Response {
+        guard let text = context.parameters.get("sequence"), let place = StreamPosition(text), place.sequence > 0,
+            place.sequence < .max
+        else { throw APIError.notFound }
         let sequence = place.sequence
         var query = EventHistory.Query(limit: 1, before: sequence + 1, after: sequence - 1, timeout: .seconds(15))
         query.created = place.created
         let asked = query
-        let page = try await gate.run { () async throws(MeshEventsError) in try await history.page(asked) }
+        let page = try await gate.run(for: context.reader) { () async throws(MeshEventsError) in
+            try await history.page(asked)
+        }
         guard let stored = page.events.first else {
             throw APIError(.notFound, "notFound", "the stream has no event \(sequence), or has dropped it")
         }
         return .json(try EventJSONFormatter.whole(stored))
     }
 
-    private func histogram(_ parameters: QueryParameters) async throws -> Response {
+    private func histogram(_ parameters: QueryParameters, _ context: DashboardContext) async throws -> Response {
         let until = try parameters.time("until") ?? .now
         let since = try parameters.time("since") ?? until.subtracting(.seconds(3_600))
         guard since < until else {
@@ -132,7 +137,7 @@ struct DashboardRoutes: Sendable {
                 since.nanosecondsSinceEpoch / 1_000_000 + 1
             )
         let filter = try parameters.filter()
-        let histogram = try await gate.run { () async throws(MeshEventsError) in
+        let histogram = try await gate.run(for: context.reader) { () async throws(MeshEventsError) in
             try await feed.histogram(filter, range, buckets: buckets)
         }
         return .json(histogram.json.json.utf8)
@@ -208,6 +213,7 @@ struct DashboardRoutes: Sendable {
                 store: store,
                 history: history,
                 gate: gate,
+                reader: context.reader,
                 filter: filter,
                 after: after,
                 told: told,

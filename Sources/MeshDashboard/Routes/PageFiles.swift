@@ -12,13 +12,14 @@ import NIOCore
 struct PageFiles: Sendable {
     /// One file.
     struct File: Sendable {
-        let bytes: [UInt8]
+        /// Its bytes, which all answers share.
+        let bytes: ByteBuffer
         let mediaType: String
         /// The entity tag; it changes when the file does.
         let tag: String
 
         init(_ bytes: [UInt8], _ mediaType: String) {
-            self.bytes = bytes
+            self.bytes = ByteBuffer(bytes: bytes)
             self.mediaType = mediaType
             tag = "\"" + SHA256.hash(data: bytes).prefix(12).map { String($0, radix: 36) }.joined(separator: "-") + "\""
         }
@@ -83,7 +84,7 @@ struct PageFiles: Sendable {
             response.status = .notModified
         } else {
             response.headers[.contentType] = file.mediaType
-            response.body = ResponseBody(byteBuffer: ByteBuffer(bytes: file.bytes))
+            response.body = ResponseBody(byteBuffer: file.bytes)
         }
         return response
     }

@@ -52,7 +52,8 @@ public struct ToolRequest: Sendable, Hashable {
     public var specification: EventData?
     /// Who asks, for the event `tool.controlled`: a claim that the node cannot check.
     public var by: String
-    /// Identifies the request: a node that gets it twice acts once, and gives the same answer twice.
+    /// Identifies the request: a node that gets it twice acts once, and gives the same answer twice. Empty for none: then
+    /// a request that has a ``time`` is known by its contents, and one without is carried out each time it comes.
     public var id: String
     /// When it was made, by this process's clock; `nil` does not say it. A node refuses a request from a time that it does
     /// not remember (`untimely`): it may have carried it out already. ``RemoteTools`` allows for a clock that differs.

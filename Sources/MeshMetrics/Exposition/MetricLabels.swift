@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshLogging
 
 /// The labels of a series, as they are written: `node="pi",tool="whisper"`.
 ///
@@ -38,7 +39,7 @@ package struct MetricLabels: Sendable, Hashable {
             case "\\": text += #"\\"#
             case "\"": text += #"\""#
             case "\n": text += #"\n"#
-            default: text.unicodeScalars.append(isHarmless(scalar) ? scalar : "\u{FFFD}")
+            default: text.unicodeScalars.append(scalar.isHarmful || scalar.isUnseen ? "\u{FFFD}" : scalar)
             }
         }
         return text
@@ -46,13 +47,5 @@ package struct MetricLabels: Sendable, Hashable {
 
     private static func isPlain(_ byte: UInt8) -> Bool {
         (0x20...0x7E).contains(byte) && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
-    }
-
-    private static func isHarmless(_ scalar: Unicode.Scalar) -> Bool {
-        if scalar.isASCII { return scalar.value >= 0x20 && scalar.value != 0x7F }
-        switch scalar.properties.generalCategory {
-        case .control, .format, .lineSeparator, .paragraphSeparator: return false
-        default: return true
-        }
     }
 }

@@ -2,7 +2,9 @@ import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 
-/// The requests that came lately, by their identities: one that comes again is not carried out again.
+/// The requests that came lately, by their identities: one that comes again is not carried out again. Without an id, a request
+/// that has a time is known by its contents, that time among them: a copy has the same. One with neither cannot be told from a
+/// copy, and is new each time.
 ///
 /// None is forgotten early, however many come after it. One that is not remembered is new only when its time says that it
 /// would be: it is compared with this node's clock, as ``ToolRequest/time`` is corrected for that by who asks.
@@ -21,6 +23,23 @@ struct RecentRequests {
         case full
     }
 
+    private enum Identity: Hashable {
+        case id(String)
+        /// A hash of the request, with a key of this process.
+        case contents(Int)
+
+        /// `nil` for a request that cannot be told from a copy.
+        init?(of request: ToolRequest) {
+            if !request.id.isEmpty {
+                self = .id(request.id)
+            } else if request.time != nil {
+                self = .contents(request.hashValue)
+            } else {
+                return nil
+            }
+        }
+    }
+
     private struct Entry {
         let fingerprint: Int
         let since: ContinuousClock.Instant
@@ -34,9 +53,9 @@ struct RecentRequests {
     /// How many are remembered: more than the budget of requests lets through in that time.
     static let maximum = 10_000
 
-    private var entries: [String: Entry] = [:]
+    private var entries: [Identity: Entry] = [:]
     /// The identities, the oldest first.
-    private var order: [String] = []
+    private var order: [Identity] = []
     /// Since when requests are remembered, by two clocks.
     private var began: (time: Timestamp, instant: ContinuousClock.Instant)
 
@@ -57,7 +76,8 @@ struct RecentRequests {
         at now: ContinuousClock.Instant = .now
     ) -> Verdict {
         forget(at: now)
-        if let entry = entries[request.id] {
+        let identity = Identity(of: request)
+        if let identity, let entry = entries[identity] {
             return entry.fingerprint == Self.fingerprint(request) ? .repeated(entry.answer) : .conflict
         }
         let present = self.time(time, at: now)
@@ -65,7 +85,7 @@ struct RecentRequests {
             let oldest = max(began.time, present.subtracting(Self.maximumAge))
             guard made >= oldest, made <= present.adding(Self.maximumLead) else { return .untimely(now: present) }
         }
-        return entries.count < Self.maximum || request.id.isEmpty ? .new : .full
+        return entries.count < Self.maximum || identity == nil ? .new : .full
     }
 
     /// Remembers a new request.
@@ -76,9 +96,9 @@ struct RecentRequests {
         at now: ContinuousClock.Instant = .now
     ) -> OneShot<ToolControlAnswer> {
         let answer = OneShot<ToolControlAnswer>()
-        guard !request.id.isEmpty else { return answer }
-        entries[request.id] = Entry(fingerprint: Self.fingerprint(request), since: now, answer: answer)
-        order.append(request.id)
+        guard let identity = Identity(of: request) else { return answer }
+        entries[identity] = Entry(fingerprint: Self.fingerprint(request), since: now, answer: answer)
+        order.append(identity)
         return answer
     }
 
@@ -100,7 +120,7 @@ struct RecentRequests {
 
     private mutating func forget(at now: ContinuousClock.Instant) {
         let old = order.prefix { entries[$0].map { now - $0.since > Self.memory } ?? true }
-        for id in old { entries[id] = nil }
+        for identity in old { entries[identity] = nil }
         order.removeFirst(old.count)
     }
 }

@@ -36,8 +36,7 @@ extension AgentFailure {
         case .connectionFailed, .closed:
             self = .unreachable(detail)
         case .timeout:
-            let words: OwnWords = "There was no answer in time. Call again; `mesh_status` says who is there."
-            self.init(.timeout, words, detail: detail)
+            self.init(.timeout, "There was no answer in time. \(Self.afterSilence)", detail: detail)
         case .authenticationFailed, .permissionDenied:
             self.init(
                 .permissionDenied,
@@ -67,6 +66,17 @@ extension AgentFailure {
             self.init(.internalError, "An error; `message` says which.", detail: "\(error.code): \(detail)")
         }
     }
+
+    /// The failure when the server is there, and sends nothing of what was asked for.
+    static func silent(for time: Duration) -> AgentFailure {
+        let seconds = time.components.seconds
+        return AgentFailure(.timeout, "The stream of the mesh has not answered for \(seconds) s. \(afterSilence)")
+    }
+
+    private static let afterSilence: OwnWords = """
+        Call again in a while. What needs no stream can work meanwhile: `tool_logs` with the argument `node` says whether that node \
+        answers.
+        """
 
     /// The failure while the server is away.
     static func unreachable(_ detail: String?) -> AgentFailure {

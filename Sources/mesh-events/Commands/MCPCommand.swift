@@ -24,7 +24,8 @@ struct MCPCommand: AsyncParsableCommand {
               {"mcpServers": {"mesh": {"command": "mesh-events", "args": ["mcp"],
                 "env": {"JB_NATS_URL": "nats://127.0.0.1:4222"}}}}
 
-            When the server of the mesh is away, calls say so, and later ones connect again.
+            When the server of the mesh is away, calls say so, and later ones connect again. A call that reads the stream gives \
+            up when nothing has come for 8 seconds, and says that; what it has read until then is in the answer, and marked.
 
             LIMITS: a message of the client 1 MiB; 16 calls at once; an answer 48 KiB of data, a text in it 2 KiB.
             """

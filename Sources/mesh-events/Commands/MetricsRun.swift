@@ -1,3 +1,4 @@
+import MeshConcurrency
 import MeshDashboard
 import MeshEvents
 import MeshEventsNATS
@@ -43,17 +44,11 @@ struct MetricsRun: Sendable {
     ///
     /// - Throws: when it cannot listen.
     func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            if let source { group.addTask { await source.run() } }
-            group.addTask { try await server.run() }
-            group.addTask {
-                guard let url = try? await server.url() else { return }
-                Diagnostics.say("the metrics are at \(url)")
-                // Until the task is cancelled: the first that ends, ends all.
-                try? await Task.sleep(for: .seconds(Int64(Int32.max)))
-            }
-            defer { group.cancelAll() }
-            try await group.next()
+        try await withBackgroundTask {
+            if let url = try? await server.url() { Diagnostics.say("the metrics are at \(url)") }
+            await source?.run()
+        } _: {
+            try await server.run()
         }
     }
 }

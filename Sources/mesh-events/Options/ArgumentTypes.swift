@@ -157,9 +157,9 @@ enum FieldArguments {
     }
 }
 
-/// Tells whether an address to listen on can be reached only from this machine.
+/// Tells whether an address is of this machine alone.
 enum LoopbackAddress {
-    /// Whether other machines can reach a server on this address.
+    /// Whether other machines can reach a server on this address, as far as the address tells.
     static func isOpen(_ host: String) -> Bool {
         HostPort(host.contains(":") ? "[\(host)]" : host)?.isLoopback != true
     }

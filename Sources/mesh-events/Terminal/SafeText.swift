@@ -1,3 +1,5 @@
+import MeshLogging
+
 /// Makes text of other clients harmless on a terminal: characters that could move the cursor, change colours, reorder a
 /// line or begin another one become JSON escapes.
 enum SafeText {
@@ -16,9 +18,9 @@ enum SafeText {
             marks = isMark(scalar) ? marks + 1 : 0
             // A joiner after an ASCII character joins nothing: it only makes two names look alike. A variation selector
             // has no effect on an ASCII letter; after a digit it can be part of a keycap.
-            let isStray = isJoiner(scalar) && isAfterASCII || scalar.properties.isVariationSelector && isAfterLetter
-            if isUnsafe(scalar) || isStray || marks > mostMarks {
-                result += escape(scalar)
+            let isStray = scalar.isJoiner && isAfterASCII || scalar.properties.isVariationSelector && isAfterLetter
+            if scalar.isHarmful || isStray || marks > mostMarks {
+                result += scalar.jsonEscape
             } else {
                 result.unicodeScalars.append(scalar)
             }
@@ -49,22 +51,6 @@ enum SafeText {
         return text.unicodeScalars.contains { $0.properties.isWhitespace } ? "\"\(safe)\"" : safe
     }
 
-    /// Whether a scalar must be escaped for a terminal.
-    static func isUnsafe(_ scalar: Unicode.Scalar) -> Bool {
-        if scalar.isASCII { return !isPlain(UInt8(truncatingIfNeeded: scalar.value)) }
-        switch scalar.properties.generalCategory {
-        case .control, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned, .privateUse: return true
-        // Bidirectional controls, invisible marks and tags are unsafe; many scripts and emoji need the joiners.
-        case .format: return !isJoiner(scalar)
-        default: return invisible.contains(scalar.value)
-        }
-    }
-
-    /// Letters, marks and symbols that are invisible.
-    private static let invisible: Set<UInt32> = [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0]
-
-    private static func isJoiner(_ scalar: Unicode.Scalar) -> Bool { scalar.value == 0x200C || scalar.value == 0x200D }
-
     private static func isMark(_ scalar: Unicode.Scalar) -> Bool {
         guard !scalar.isASCII else { return false }
         switch scalar.properties.generalCategory {
@@ -73,13 +59,5 @@ enum SafeText {
         }
     }
 
-    static func isPlain(_ byte: UInt8) -> Bool { byte >= 0x20 && byte < 0x7F }
-
-    /// A scalar as JSON escapes: `\u202e`.
-    static func escape(_ scalar: Unicode.Scalar) -> String {
-        String(scalar).utf16.map { unit in
-            let digits = String(unit, radix: 16)
-            return "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-        }.joined()
-    }
+    private static func isPlain(_ byte: UInt8) -> Bool { byte >= 0x20 && byte < 0x7F }
 }

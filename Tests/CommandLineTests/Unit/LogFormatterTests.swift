@@ -1,5 +1,6 @@
 import Foundation
 import MeshEvents
+import MeshLogging
 import MeshSupervision
 import Testing
 
@@ -43,7 +44,7 @@ import Testing
         for isColored in [false, true] {
             let line = formatter(isColored: isColored).line(record(hostile, .stderr)) ?? ""
             let plain = line.replacing(/\u{1B}\[[0-9;]*m/, with: "")
-            #expect(plain.unicodeScalars.allSatisfy { !SafeText.isUnsafe($0) }, "\(line.debugDescription)")
+            #expect(plain.unicodeScalars.allSatisfy { !$0.isHarmful }, "\(line.debugDescription)")
             #expect(plain.hasSuffix(#"\u001b]0;title\u0007\u001b[2J\u202e\u000d\u0000x"#), "\(plain)")
         }
     }

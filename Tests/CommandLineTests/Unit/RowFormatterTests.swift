@@ -1,5 +1,6 @@
 import Foundation
 import MeshEvents
+import MeshLogging
 import Testing
 
 @testable import mesh_events
@@ -84,7 +85,7 @@ import Testing
         var rows = formatter(isColored: false)
         let hostile = Event("user.a", node: "n" + text, timestamp: .epoch, data: ["k" + text: .string(text)])
         for row in [rows.row(hostile), rows.row(hostile, width: 500)] {
-            #expect(row.unicodeScalars.allSatisfy { !SafeText.isUnsafe($0) }, "\(row.debugDescription)")
+            #expect(row.unicodeScalars.allSatisfy { !$0.isHarmful }, "\(row.debugDescription)")
             #expect(row.contains("\\u") || row.contains("\\n") || row.contains("\\r"))
         }
     }

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshLogging
 import MeshMonitoring
 import Testing
 
@@ -191,7 +192,7 @@ import Testing
             let subject = StatusSubject(node: node, tool: tool)
             let detail = StatusDetail(subject: subject, recent: RecentEvents(events: bad), now: mesh.now)
             for line in StatusDetailFormatter(isColored: false, width: 100).lines(detail) {
-                #expect(!line.unicodeScalars.contains { SafeText.isUnsafe($0) }, "\(line)")
+                #expect(!line.unicodeScalars.contains(where: \.isHarmful), "\(line)")
             }
             _ = try EventData(json: detail.json())
         }

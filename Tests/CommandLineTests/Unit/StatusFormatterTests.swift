@@ -1,5 +1,6 @@
 import Foundation
 import MeshEvents
+import MeshLogging
 import MeshMonitoring
 import Testing
 
@@ -203,7 +204,7 @@ import Testing
             at: 2
         )
         for line in StatusFormatter(isColored: false, width: 200).lines(state) {
-            #expect(!line.unicodeScalars.contains { SafeText.isUnsafe($0) }, "\(line)")
+            #expect(!line.unicodeScalars.contains(where: \.isHarmful), "\(line)")
             #expect(line.count <= 200)
         }
     }

@@ -7,8 +7,6 @@ import Testing
 
 @testable import MeshDashboard
 
-let quiet = Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() }
-
 /// A dashboard over a mesh in memory.
 struct Bench: Sendable {
     static let token = "a token for tests, long enough"
@@ -45,15 +43,8 @@ struct Bench: Sendable {
     ) async throws {
         var configuration = configuration
         configuration.port = 0
-        let mesh = InMemoryMesh()
-        let store = InMemoryStore(mesh)
-        let bus = try await PersistentEventBus.open(
-            transport: InMemoryTransport(mesh),
-            store: store,
-            node: "attic",
-            configuration: stream,
-            logger: quiet
-        )
+        let memory = try await MemoryBus.open(configuration: stream)
+        let (store, bus) = (memory.store, memory.bus)
         let dashboard = try Dashboard(
             store: store,
             saved: saved,

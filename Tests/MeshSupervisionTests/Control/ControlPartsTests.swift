@@ -39,10 +39,30 @@ import Testing
         #expect(verdict(ToolRequest(.stop, tool: "a", id: "1"), &recent) == "conflict")
     }
 
-    @Test func requestsWithoutAnIdentityAreAlwaysNewAndTakeNoRoom() {
+    @Test func aRequestWithATimeAndNoIDIsKnownByItsContents() {
+        let (time, now) = (Timestamp.now, ContinuousClock.now)
+        var recent = RecentRequests(time: time, at: now)
+        func request(_ action: ToolAction = .restart, _ tool: String = "a", at seconds: Int = 1) -> ToolRequest {
+            ToolRequest(action, tool: tool, by: "x", id: "", time: time.adding(.seconds(seconds)))
+        }
+        #expect(verdict(request(), &recent, time, at: now) == "new")
+        _ = recent.add(request(), at: now)
+        let minutes = Duration.seconds(4 * 60)
+        for passed in [.zero, minutes] {
+            #expect(verdict(request(), &recent, time.adding(passed), at: now + passed) == "repeated")
+        }
+        // Another action, tool or time is another request.
+        for other in [request(.stop), request(.restart, "b"), request(at: 2)] {
+            #expect(verdict(other, &recent, time, at: now) == "new")
+        }
+        let late = RecentRequests.memory + .seconds(1)
+        #expect(verdict(request(), &recent, time.adding(late), at: now + late) == "untimely" && recent.count == 0)
+    }
+
+    @Test func requestsWithNeitherIDNorTimeAreAlwaysNewAndTakeNoRoom() {
         var recent = RecentRequests()
         for _ in 0..<3 {
-            let request = ToolRequest(.start, tool: "a", id: "")
+            let request = ToolRequest(.start, tool: "a", id: "", time: nil)
             #expect(verdict(request, &recent) == "new")
             _ = recent.add(request)
         }
@@ -100,7 +120,8 @@ import Testing
             _ = recent.add(ToolRequest(.start, tool: "a", by: "", id: "\(number)", time: nil))
         }
         #expect(verdict(ToolRequest(.start, tool: "a"), &recent) == "full")
-        #expect(verdict(ToolRequest(.start, tool: "a", id: ""), &recent) == "new")
+        #expect(verdict(ToolRequest(.start, tool: "a", id: ""), &recent) == "full")
+        #expect(verdict(ToolRequest(.start, tool: "a", id: "", time: nil), &recent) == "new")
         let later = ContinuousClock.now + RecentRequests.memory + .seconds(1)
         #expect(verdict(ToolRequest(.start, tool: "a", time: nil), &recent, at: later) == "new" && recent.count == 0)
     }

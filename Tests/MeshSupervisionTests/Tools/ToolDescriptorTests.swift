@@ -14,7 +14,7 @@
             let manifest = try directory.file("mesh.yaml", "node: fixture\ntools:\n" + tools.joined())
             let fixture = try BuildProducts.executable("tool-supervisor-fixture")
             for limit in Array(8...36) + [100] {
-                let output = FileHandle(forWritingAtPath: try directory.file("output-\(limit)", ""))
+                let output = try directory.outputFile("output-\(limit)")
                 let process = try SpawnedProcess(
                     "/bin/sh",
                     ["-c", "ulimit -n \(limit); exec \"$@\"", "sh", fixture, manifest],

@@ -1,4 +1,5 @@
 import MeshEvents
+import MeshLogging
 
 /// What others wrote: an object of JSON, bounded in bytes, whose texts show what a reader would not see.
 ///
@@ -94,16 +95,9 @@ struct UntrustedData: Sendable {
     static func text(_ text: String, bytes: Int) -> String {
         // Cut before, so that a long text costs no more than a short one, and after, because escapes are longer.
         let safe = SafeText.escaped(text.truncated(bytes: bytes))
-        guard safe.unicodeScalars.contains(where: isHidden) else { return safe.truncated(bytes: bytes) }
-        return safe.unicodeScalars.map { isHidden($0) ? SafeText.escape($0) : String($0) }.joined()
-            .truncated(bytes: bytes)
-    }
-
-    /// Whether a scalar is not seen although scripts or emoji need it, so that a terminal gets it: words can be hidden in
-    /// variation selectors and joiners, which a person does not see and a model reads.
-    private static func isHidden(_ scalar: Unicode.Scalar) -> Bool {
-        scalar.value == 0x200C || scalar.value == 0x200D
-            || scalar.properties.isVariationSelector && scalar.value != 0xFE0F
+        // Words can be hidden in characters that a person does not see, and a model reads.
+        guard safe.unicodeScalars.contains(where: \.isUnseen) else { return safe.truncated(bytes: bytes) }
+        return safe.unicodeScalars.map { $0.isUnseen ? $0.jsonEscape : String($0) }.joined().truncated(bytes: bytes)
     }
 
     /// JSON in which no character could end a tag or a block of code around it.

@@ -21,8 +21,7 @@ extension MeshAgentTools {
     }
 
     private func firing(_ arguments: AgentArguments) async throws -> AgentAnswer {
-        let (store, verification) = try await link.store()
-        let overview = try await AlertReading.overview(store, verification)
+        let overview = try await link.alerts()
         var sightings = LeaseSightings()
         let moment = AlertsAtMoment(overview, sightings.take(overview.lease))
         var firing = overview.firing

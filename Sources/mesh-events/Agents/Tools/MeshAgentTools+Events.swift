@@ -53,26 +53,69 @@ extension MeshAgentTools {
             node: arguments.text("node"),
             filter: try EventFilter(arguments.texts("where")),
             limit: arguments.integer("limit"),
-            before: (cursor ?? nil)?.sequence,
-            timeout: .seconds(20)
+            before: (cursor ?? nil)?.sequence
         )
         query.created = (cursor ?? nil)?.created
-        // Large events are cut, so that few of them make an answer; rare ones are looked for in the next call.
-        (query.byteLimit, query.scanLimit, query.scanByteLimit) = (8 << 20, 100_000, 64 << 20)
-        let page = try await link.withHistory { [query] in try await $0.page(query) }
+        // Large events are cut, so that few of them make an answer.
+        query.byteLimit = 8 << 20
+        let found = try await newest(query)
         var data = UntrustedData()
-        let count = data.add("events", list: page.events.lazy.map { Self.json($0) }, keepsLast: true)
-        // What had no room is on the next page.
-        let next = count < page.events.count ? page.events.suffix(count).first?.sequence : page.cursor
+        let count = data.add("events", list: found.events.lazy.map { Self.json($0) }, keepsLast: true)
+        // What had no room is in the next answer.
+        let next = count < found.events.count ? found.events.suffix(count).first?.sequence : found.next?.before
         var words: [OwnWords] = [
             count == 0 ? "No stored event matches." : "\(count) stored events match, oldest first."
         ]
         if let next {
-            data.add("cursor", .string(StreamPosition(next, created: page.created).text))
+            data.add("cursor", .string(StreamPosition(next, created: found.created).text))
             words.append("There may be older ones: call again with the same arguments and `cursor` from the data.")
         }
-        if page.rejected > 0 { words.append("\(page.rejected) were left out: their node has not signed them.") }
+        if found.isSilent { words.append("The stream stopped answering meanwhile: older events were not looked at.") }
+        if found.rejected > 0 { words.append("\(found.rejected) were left out: their node has not signed them.") }
         return AgentAnswer(words, data)
+    }
+
+    /// How many bytes are read in one go; what comes from a slow link in the first ones is an answer. What is rarer is
+    /// looked for in the next call.
+    private static let goes = [128 << 10, 512 << 10, 2 << 20] + Array(repeating: 8 << 20, count: 7)
+    /// After how long no further go begins.
+    private static let lookingTime: Duration = .seconds(15)
+
+    /// Stored events that were found.
+    private struct Found {
+        /// They, oldest first.
+        var events: [StoredEvent] = []
+        /// What looks for older ones; `nil` when there are none.
+        var next: EventHistory.Query?
+        var created: Timestamp?
+        var rejected = 0
+        /// Whether the stream has stopped answering.
+        var isSilent = false
+    }
+
+    /// The newest events of a query, as many as it asks for and as can be looked at in time.
+    ///
+    /// - Throws: when nothing could be read.
+    private func newest(_ query: EventHistory.Query) async throws -> Found {
+        let end = ContinuousClock.now + Self.lookingTime
+        var found = Found(next: query)
+        for (number, bytes) in Self.goes.enumerated() {
+            guard var next = found.next, found.events.count < query.limit, .now < end else { break }
+            next.limit = query.limit - found.events.count
+            next.scanByteLimit = bytes
+            let asked = next
+            let answer = try await ifAnswered { try await link.withHistory { try await $0.page(asked) } }
+            guard let page = answer else {
+                // What was read before is an answer.
+                guard number > 0 else { throw AgentFailure.silent(for: link.silence) }
+                found.isSilent = true
+                break
+            }
+            found.events = page.events + found.events
+            found.rejected += page.rejected
+            (found.next, found.created) = (asked.next(after: page), page.created)
+        }
+        return found
     }
 
     // MARK: wait_for_event

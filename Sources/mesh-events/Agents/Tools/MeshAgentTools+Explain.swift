@@ -29,27 +29,53 @@ extension MeshAgentTools {
                 more: [("similar", .array(SimilarNames.of(name, among: names).map { .string($0) }))]
             )
         }
-        let (detail, figures) = try await link.withHistory { history in
-            let recent = try await RecentEventReader(history: history).read(node: node.name, tool: name, now: mesh.now)
-            let subject = StatusSubject(node: node, tool: tool)
-            let detail = StatusDetail(subject: subject, recent: recent, now: mesh.now)
-            guard let crash = recent.lastCrash else { return (detail, [JSONValue]()) }
-            return (detail, try await Self.figures(of: name, around: crash, on: node.name, history))
+        async let alertsAnswer = ifAnswered { try await self.firing(about: name, on: node.name) }
+        let history = try await ifAnswered {
+            try await link.withHistory { try await Self.history(of: name, on: node.name, now: mesh.now, $0) }
         }
+        let firing = try await alertsAnswer
+        let recent = history?.recent ?? RecentEvents()
+        let subject = StatusSubject(node: node, tool: tool)
+        let detail = StatusDetail(subject: subject, recent: history?.recent, now: mesh.now)
         var data = UntrustedData()
         data.add("time", .string(mesh.now.description))
         data.add("tool", tool.json)
         data.add("uptime_s", detail.uptime.map { JSONValue(Int($0.components.seconds)) } ?? .null)
         data.add("restarts", JSONValue(detail.restarts))
         data.add("restarts_last_hour", detail.lateRestarts.map { JSONValue($0) } ?? .null)
-        let recent = detail.recent ?? RecentEvents()
         if let crash = recent.lastCrash { data.add("last_crash", Self.brief(crash)) }
         data.add("crash_output", list: recent.crashOutput.map { .string($0) }, keepsLast: true, reserve: 24 << 10)
-        data.add("figures_around_crash", list: figures, reserve: 16 << 10)
-        data.add("alerts", await firing(about: name, on: node.name))
+        data.add("figures_around_crash", list: history?.figures ?? [], reserve: 16 << 10)
+        data.add("alerts", firing ?? .null)
         data.add("events", list: recent.events.map { Self.json($0) }, keepsLast: true, reserve: 4 << 10)
         data.add("node", Self.json(node, [], detail: true))
-        return AgentAnswer(Self.words(about: tool, detail, recent), data)
+        var words = Self.words(about: tool, on: node)
+        if history != nil { words += Self.words(about: recent, detail) }
+        let missing = (history == nil ? Self.historyMembers : []) + (firing == nil ? ["alerts"] : [])
+        if !missing.isEmpty {
+            data.add("missing", .array(missing.map { .string($0) }))
+            words.append(
+                "This is not everything: the stream did not answer in time about what `missing` names. Call again for that."
+            )
+        }
+        return AgentAnswer(words, data)
+    }
+
+    /// The members of the answer that come from stored events.
+    private static let historyMembers = [
+        "restarts_last_hour", "last_crash", "crash_output", "figures_around_crash", "events",
+    ]
+
+    /// The newest stored events about a tool, and what was used around its last crash.
+    private static func history(
+        of tool: String,
+        on node: String,
+        now: Timestamp,
+        _ history: EventHistory
+    ) async throws -> (recent: RecentEvents, figures: [JSONValue]) {
+        let recent = try await RecentEventReader(history: history).read(node: node, tool: tool, now: now)
+        guard let crash = recent.lastCrash else { return (recent, []) }
+        return (recent, try await figures(of: tool, around: crash, on: node, history))
     }
 
     /// A crash without its output, which is apart.
@@ -61,11 +87,18 @@ extension MeshAgentTools {
         return .object(JSONObject(others + [("data", .object(rest))]))
     }
 
-    /// The alerts that fire about a tool; `null` when they cannot be read, or no process has watched.
-    private func firing(about tool: String, on node: String) async -> JSONValue {
-        guard let (store, verification) = try? await link.store(),
-            let overview = try? await AlertReading.overview(store, verification), overview.position != nil
-        else { return .null }
+    /// The alerts that fire about a tool; `null` when they may not be read, or no process has watched.
+    ///
+    /// - Throws: when there is no answer in time.
+    private func firing(about tool: String, on node: String) async throws -> JSONValue {
+        let overview: AlertOverview
+        do {
+            overview = try await link.alerts()
+        } catch {
+            guard AgentFailure(describing: error).code == .timeout else { return .null }
+            throw error
+        }
+        guard overview.position != nil else { return .null }
         let about = overview.firing.filter { firing in
             let (isAboutTool, other) = (firing.alert.group["tool"] == tool, firing.alert.group["node"])
             return isAboutTool && (other == nil || other == node)
@@ -107,12 +140,8 @@ extension MeshAgentTools {
         "cpu", "load", "mem_used_mb", "mem_total_mb", "disk_free_mb", "gpus", "uptime_s",
     ]
 
-    /// How the tool is, and what to look at next.
-    private static func words(
-        about tool: MeshState.Tool,
-        _ detail: StatusDetail,
-        _ recent: RecentEvents
-    ) -> [OwnWords] {
+    /// How the tool is.
+    private static func words(about tool: MeshState.Tool, on node: MeshState.Node) -> [OwnWords] {
         var words: [OwnWords] = []
         if tool.isUncertain {
             words.append(
@@ -122,7 +151,7 @@ extension MeshAgentTools {
                 """
             )
         }
-        if detail.node.isInMaintenance { words.append("Its node is in maintenance: trouble is expected.") }
+        if node.isInMaintenance { words.append("Its node is in maintenance: trouble is expected.") }
         switch tool.state {
         case .installed: words.append("The tool is installed, and was never started.")
         case .starting: words.append("The tool is being started.")
@@ -143,6 +172,12 @@ extension MeshAgentTools {
             words.append("The tool was stopped. `list_events` of `tool.controlled` has the requests about it.")
         case .removed: words.append("The tool was removed.")
         }
+        return words
+    }
+
+    /// What its stored events say, and what to look at next.
+    private static func words(about recent: RecentEvents, _ detail: StatusDetail) -> [OwnWords] {
+        var words: [OwnWords] = []
         guard recent.lastCrash != nil else {
             words.append(
                 recent.isWholeHour

@@ -64,6 +64,16 @@ struct MeshAgentTools: Sendable {
         return try node(of: tool, arguments, in: try await link.mesh())
     }
 
+    /// What `body` returns; `nil` when there was no answer in time.
+    func ifAnswered<Result>(_ body: () async throws -> Result) async throws -> Result? {
+        do {
+            return try await body()
+        } catch {
+            guard AgentFailure(describing: error).code == .timeout else { throw error }
+            return nil
+        }
+    }
+
     /// An event in an answer.
     static func json(_ event: Event) -> [(String, JSONValue)] {
         [

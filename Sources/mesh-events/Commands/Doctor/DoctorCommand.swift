@@ -24,6 +24,9 @@ struct DoctorCommand: AsyncParsableCommand {
             to disk (sync_interval) cannot be seen by a client: without `sync_interval: always` a machine that loses \
             power may lose the last two minutes, also of what was acknowledged.
 
+            It asks everything at once, so that it takes some round trips. Where a process that kept the state, or \
+            watched alerts, was killed, it looks for up to 22 seconds whether another one goes on.
+
             EXAMPLES
               mesh-events doctor
               mesh-events doctor --json | jq -r '.findings[] | select(.verdict != "ok") | .text'

@@ -1,15 +1,20 @@
 import Foundation
 import MeshAlerts
+import MeshConcurrency
 import MeshEvents
 import MeshEventsNATS
 import MeshMonitoring
 import NATSClient
 
 /// Asks what `mesh-events doctor` has to know. It changes nothing; what it may not see it leaves out.
+///
+/// After the pings and a look at the stream, everything is asked at once: over a slow link each question takes as long as
+/// its round trips.
 struct Examiner: Sendable {
-    private static let roundTrips = 7
-    /// How long a part may take.
-    private static let longestPart: Duration = .seconds(30)
+    /// How many round trips are measured at most, and for how long.
+    private static let pings = (most: 7, time: Duration.seconds(1))
+    /// How long the answer to a question may take.
+    private static let patience: Duration = .seconds(30)
     /// How many health events are looked at for the nodes' clocks.
     private static let healthEvents = 500
     /// How long a lease is looked at until it is known whether it is renewed, and how often.
@@ -27,54 +32,53 @@ struct Examiner: Sendable {
         store = try connection.store(transport)
     }
 
-    /// Everything, in the order in which it is to be mended. What takes too long ends it: what was found until then is said.
+    /// Everything, in the order in which it is to be mended. What takes too long is left out, and said.
     func findings() async throws -> [Finding] {
-        let server = try await server().findings
-        guard let stream = await limited({ await stream() }) else {
-            return server + [Finding("stream", .failure, "the server does not answer questions about it any more")]
-        }
-        guard stream.reports != nil else { return server + stream.findings }
-        guard let mesh = await limited({ await mesh() }) else {
-            return server + stream.findings + [
-                Finding("mesh", .failure, "reading the state of the mesh takes too long")
-            ]
-        }
-        return server + stream.findings + mesh.findings
-    }
-
-    /// Runs a part; `nil` when it takes too long.
-    private func limited<Part: Sendable>(_ body: @escaping @Sendable () async -> Part) async -> Part? {
-        await withTaskGroup(of: Part?.self) { group in
-            group.addTask { await body() }
-            group.addTask {
-                try? await Task.sleep(for: Self.longestPart)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? nil
+        // Alone, because other questions would take part of the link.
+        let roundTrips = await roundTrips()
+        async let account = account()
+        let glance = await glance()
+        let server = try await server(roundTrips, await account).findings
+        switch glance {
+        case .failure(let error): return server + [StreamExamination.finding(about: error, of: store.streamName)]
+        case .success(let glance):
+            async let stream = within(Self.patience) { await self.stream(glance) }
+            async let mesh = mesh(lead: glance.lead)
+            let streamFindings =
+                await stream ?? [Finding("stream", .failure, "the server does not answer all questions about it")]
+            return server + streamFindings + (await mesh).findings
         }
     }
 
     // MARK: The server
 
-    private func server() async throws -> ServerExamination {
+    private func roundTrips() async -> [Duration] {
+        var roundTrips: [Duration] = []
+        let end = ContinuousClock.now + Self.pings.time
+        repeat {
+            guard let time = try? await transport.connection.roundTripTime(timeout: .seconds(5)) else { break }
+            roundTrips.append(time)
+        } while roundTrips.count < Self.pings.most && .now < end
+        return roundTrips
+    }
+
+    private func account() async -> Result<JetStreamAccount, JetStreamError> {
+        do throws(JetStreamError) {
+            return .success(try await store.jetStream.account())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func server(
+        _ roundTrips: [Duration],
+        _ account: Result<JetStreamAccount, JetStreamError>
+    ) async throws -> ServerExamination {
         let environment = ProcessInfo.processInfo.environment
         let configuration = try connection.configuration(servers: nil, environment, name: "")
         let connected = await transport.connection.serverInfo
         guard let info = connected else {
             throw CommandFailure(.unavailable, "the connection was lost; try again")
-        }
-        var roundTrips: [Duration] = []
-        for _ in 0..<Self.roundTrips {
-            let begun = ContinuousClock.now
-            guard (try? await transport.connection.flush(timeout: .seconds(5))) != nil else { break }
-            roundTrips.append(.now - begun)
-        }
-        let account: Result<JetStreamAccount, JetStreamError>
-        do throws(JetStreamError) {
-            account = .success(try await store.jetStream.account())
-        } catch {
-            account = .failure(error)
         }
         return ServerExamination(
             addresses: configuration.servers,
@@ -89,58 +93,67 @@ struct Examiner: Sendable {
 
     // MARK: The stream
 
-    private func stream() async -> StreamExamination {
-        var examination = StreamExamination(
-            reports: nil,
-            name: store.streamName,
-            hindrance: nil,
-            advice: [],
-            acknowledgesNothing: false,
-            problem: nil,
-            now: .now
-        )
+    /// What the stream's information says, which is asked for once.
+    private struct Glance: Sendable {
+        let information: StreamInformation
+        /// The server's time; `nil` when it does not say.
+        let time: Timestamp?
+        /// How far this machine's clock is ahead of it.
+        let lead: Duration?
+    }
+
+    private func glance() async -> Result<Glance, MeshEventsError> {
+        let (begun, now) = (ContinuousClock.now, Timestamp.now)
+        do throws(JetStreamError) {
+            let information = try await store.jetStream.streamInfo(store.streamName)
+            let time = information.time.flatMap { try? Timestamp(rfc3339: $0) }
+            // Half of the round trip is the way back.
+            let middle = now.adding((ContinuousClock.now - begun) / 2)
+            return .success(Glance(information: information, time: time, lead: time.map { middle.duration(since: $0) }))
+        } catch {
+            return .failure(MeshEventsError(error, stream: store.streamName))
+        }
+    }
+
+    private func stream(_ glance: Glance) async -> [Finding] {
+        async let asked = try? store.archiveReport()
         do throws(MeshEventsError) {
             let report = try await store.report()
-            examination.reports = StreamReports(stream: report, archive: try? await store.archiveReport())
-        } catch {
-            if error.code != .streamNotFound, error.code != .persistenceUnavailable {
-                examination.problem = error.message
+            let archive = await asked
+            let now = glance.time ?? .now
+            let reports = StreamReports(stream: report, archive: archive)
+            var examination = StreamExamination(
+                reports: reports,
+                hindrance: nil,
+                advice: [],
+                acknowledgesNothing: glance.information.configuration.fields["no_ack"] == true,
+                now: now
+            )
+            if archive == nil {
+                examination.hindrance = await store.archiveHindrance
+            } else {
+                examination.advice = (try? await StreamAdvice.advice(on: reports, of: store, now: now)) ?? []
             }
-            return examination
+            return examination.findings
+        } catch {
+            return [StreamExamination.finding(about: error, of: store.streamName)]
         }
-        let information = try? await store.jetStream.streamInfo(store.streamName)
-        examination.acknowledgesNothing = information?.configuration.fields["no_ack"] == true
-        if let time = information?.time.flatMap({ try? Timestamp(rfc3339: $0) }) { examination.now = time }
-        if examination.reports?.archive == nil { examination.hindrance = await store.archiveHindrance }
-        if let reports = examination.reports, reports.archive != nil {
-            examination.advice = (try? await StreamAdvice.advice(on: reports, of: store)) ?? []
-        }
-        return examination
     }
 
     // MARK: The mesh
 
-    private func mesh() async -> MeshExamination {
-        async let keeper = keeper()
-        async let isWatched = isWatched()
-        let monitor = try? await connection.monitor(transport, verification)
-        defer { monitor?.close() }
+    private func mesh(lead: Duration?) async -> MeshExamination {
+        async let leads = within(Self.patience) { await self.leads() }
+        async let keeper = within(Self.patience) { await self.keeper() }
+        async let watching = within(Self.patience) { await self.watching() }
+        async let state = within(Self.patience) { await self.state() }
         return MeshExamination(
-            lead: await lead(),
-            leads: await leads(),
-            keeper: await keeper,
-            isWatched: await isWatched,
-            mesh: monitor?.state
+            lead: lead,
+            leads: await leads ?? [],
+            keeper: await keeper ?? nil,
+            watching: await watching ?? .unknown,
+            mesh: await state ?? .late
         )
-    }
-
-    /// How far this machine's clock is ahead of the server's: half of the round trip is the way back.
-    private func lead() async -> Duration? {
-        let (begun, time) = (ContinuousClock.now, Timestamp.now)
-        guard let information = try? await store.jetStream.streamInfo(store.streamName),
-            let server = information.time.flatMap({ try? Timestamp(rfc3339: $0) })
-        else { return nil }
-        return time.adding((.now - begun) / 2).duration(since: server)
     }
 
     private func leads() async -> [(node: String, lead: Duration)] {
@@ -159,32 +172,44 @@ struct Examiner: Sendable {
     private func keeper() async -> KeeperReport? {
         let table = JetStreamStateStore(beside: store)
         var sightings = KeeperSightings()
-        let end = ContinuousClock.now + Self.leaseTime.longest
-        repeat {
-            guard let reading = try? await KeeperReading(from: table, verification: verification, of: store) else {
-                return nil
+        return await settled {
+            let reading = try await KeeperReading(from: table, verification: verification, of: store)
+            return sightings.take(reading)
+        }
+    }
+
+    private func watching() async -> MeshExamination.Watching {
+        var sightings = LeaseSightings()
+        let watching = await settled { () async throws -> MeshExamination.Watching? in
+            let overview = try await AlertReading.overview(store, verification)
+            guard overview.position != nil else { return .neverSetUp }
+            switch sightings.take(overview.lease) {
+            case .held: return .held
+            case .free, .lost: return .ended
+            case .undecided: return nil
             }
-            if let report = sightings.take(reading) { return report }
-            guard (try? await Task.sleep(for: Self.leaseTime.pause)) != nil else { break }
-        } while .now < end
+        }
+        return watching ?? .unknown
+    }
+
+    /// Looks at a lease until it is known whether it is renewed.
+    ///
+    /// - Parameter look: what one look says; `nil` when another one is needed.
+    /// - Returns: `nil` when it cannot be read.
+    private func settled<Answer>(_ look: () async throws -> Answer?) async -> Answer? {
+        let end = ContinuousClock.now + Self.leaseTime.longest
+        do {
+            repeat {
+                if let answer = try await look() { return answer }
+                try await Task.sleep(for: Self.leaseTime.pause)
+            } while .now < end
+        } catch {}
         return nil
     }
 
-    /// Whether a process watches alerts; `nil` when none ever did, or that may not be read.
-    private func isWatched() async -> Bool? {
-        var sightings = LeaseSightings()
-        let end = ContinuousClock.now + Self.leaseTime.longest
-        repeat {
-            guard let overview = try? await AlertReading.overview(store, verification), overview.position != nil else {
-                return nil
-            }
-            switch sightings.take(overview.lease) {
-            case .held: return true
-            case .free, .lost: return false
-            case .undecided: break
-            }
-            guard (try? await Task.sleep(for: Self.leaseTime.pause)) != nil else { break }
-        } while .now < end
-        return false
+    private func state() async -> MeshExamination.State {
+        guard let monitor = try? await connection.monitor(transport, verification) else { return .unreadable }
+        defer { monitor.close() }
+        return .known(monitor.state)
     }
 }

@@ -3,22 +3,40 @@ import MeshMonitoring
 
 /// What is found about the clocks, who keeps the state, who watches alerts, and the nodes. A value.
 struct MeshExamination: Sendable {
+    /// Whether a process watches alerts.
+    enum Watching: Sendable {
+        /// One does.
+        case held
+        /// One did, and none does any more.
+        case ended
+        case neverSetUp
+        /// That may not be read, or was not answered in time.
+        case unknown
+    }
+
+    /// What is known of the nodes.
+    enum State: Sendable {
+        case known(MeshState)
+        /// It may not be read, or reading it has failed.
+        case unreadable
+        /// It was not answered in time.
+        case late
+    }
+
     /// How far this machine's clock is ahead of the server's; `nil` when the server does not say.
     var lead: Duration?
     /// How far the clocks of nodes are ahead of the server's, by their newest health events.
     var leads: [(node: String, lead: Duration)]
     /// Who keeps the state; `nil` when that could not be read.
     var keeper: KeeperReport?
-    /// Whether a process watches alerts; `nil` when none ever did.
-    var isWatched: Bool?
-    /// The state of the mesh; `nil` when it could not be read.
-    var mesh: MeshState?
+    var watching: Watching
+    var mesh: State
 
     /// How far a clock may be off. What nodes say of times is shown to the second.
     static let tolerance: Duration = .seconds(2)
     private static let named = 5
 
-    var findings: [Finding] { [clock, clocks, keeping, watching, nodes].compactMap(\.self) }
+    var findings: [Finding] { [clock, clocks, keeping, alerts, nodes].compactMap(\.self) }
 
     private var clock: Finding? {
         guard let lead else {
@@ -80,18 +98,19 @@ struct MeshExamination: Sendable {
         )
     }
 
-    private var watching: Finding? {
-        switch isWatched {
-        case true?: return Finding("alerts", .fine, "a process watches them")
-        case false?:
-            return Finding(
+    private var alerts: Finding {
+        switch watching {
+        case .held: Finding("alerts", .fine, "a process watches them")
+        case .ended:
+            Finding(
                 "alerts",
                 .failure,
                 "no process watches them any more: what fails is told to no target",
                 cure: "run `mesh-events alert run --config FILE`, or `serve` with a manifest that has alerts"
             )
-        case nil:
-            return Finding(
+        case .unknown: Finding("alerts", .advice, "whether a process watches them could not be read")
+        case .neverSetUp:
+            Finding(
                 "alerts",
                 .advice,
                 "none are set up: what fails is told to no person",
@@ -101,7 +120,12 @@ struct MeshExamination: Sendable {
     }
 
     private var nodes: Finding? {
-        guard let mesh else { return nil }
+        let mesh: MeshState
+        switch self.mesh {
+        case .known(let state): mesh = state
+        case .unreadable: return nil
+        case .late: return Finding("nodes", .failure, "reading the state of the mesh takes too long")
+        }
         guard mesh.summary.nodes > 0 else {
             return Finding("nodes", .advice, "none is known", cure: "`mesh-events serve` on each machine")
         }

@@ -63,7 +63,7 @@ struct ServerExamination: Sendable {
     }
 
     private var login: Finding {
-        let isLocal = addresses.allSatisfy { Self.isLoopback($0.host) }
+        let isLocal = !addresses.contains { LoopbackAddress.isOpen($0.host) }
         let encryption = isEncrypted ? "encrypted" : "not encrypted"
         switch (logsIn, isEncrypted) {
         case (true, true): return Finding("login", .fine, "with a login, \(encryption)")
@@ -124,10 +124,6 @@ struct ServerExamination: Sendable {
     private static func nearly(_ used: UInt64, of limit: Int64?, _ what: String) -> String? {
         guard let limit, limit > 0, Double(used) >= Double(limit) * fullness else { return nil }
         return "\(what) is nearly at its limit of \(limit)"
-    }
-
-    static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host == "[::1]" || host.hasPrefix("127.")
     }
 
     private static func milliseconds(_ duration: Duration) -> String {

@@ -3,32 +3,33 @@ import MeshEventsNATS
 
 /// What is found about the streams that keep the events. A value.
 struct StreamExamination: Sendable {
-    /// The reports; `nil` when there is no stream.
-    var reports: StreamReports?
-    var name: String
+    var reports: StreamReports
     /// Why there is no archive; `nil` when there is one, or could be.
     var hindrance: String?
     /// What ``StreamAdvice`` says.
     var advice: [String]
     /// Whether the stream sends no acknowledgements.
     var acknowledgesNothing: Bool
-    /// Why the stream could not be looked at; `nil` when it could, or there is none.
-    var problem: String?
+    /// The server's time.
     var now: Timestamp
 
     var findings: [Finding] {
-        if let problem { return [Finding("stream", .failure, problem)] }
-        guard let reports else {
-            return [
-                Finding(
-                    "stream",
-                    .failure,
-                    "there is no stream \(SafeText.name(name)): nothing is kept",
-                    cure: "`mesh-events stream create` creates it, and `mesh-events serve` too"
-                )
-            ]
+        [stream(reports.stream)] + troubles(reports.stream) + [archive] + advice.map { Finding("limits", .advice, $0) }
+    }
+
+    /// Why a stream could not be looked at.
+    static func finding(about error: MeshEventsError, of name: String) -> Finding {
+        switch error.code {
+        case .streamNotFound, .persistenceUnavailable:
+            Finding(
+                "stream",
+                .failure,
+                "there is no stream \(SafeText.name(name)): nothing is kept",
+                cure: "`mesh-events stream create` creates it, and `mesh-events serve` too"
+            )
+        case .permissionDenied: Finding("stream", .advice, "this login may not see all of it: \(error.message)")
+        default: Finding("stream", .failure, error.message)
         }
-        return [stream(reports.stream)] + troubles(reports.stream) + [archive(reports)] + advice.map(limit)
     }
 
     private func stream(_ report: StreamReport) -> Finding {
@@ -51,7 +52,7 @@ struct StreamExamination: Sendable {
                     "stream",
                     .failure,
                     "it sends no acknowledgements (no_ack): whether an event is stored cannot be known",
-                    cure: "`nats stream edit \(SafeText.name(name)) --ack`"
+                    cure: "`nats stream edit \(SafeText.name(report.state.name)) --ack`"
                 )
             )
         }
@@ -80,7 +81,7 @@ struct StreamExamination: Sendable {
         return findings
     }
 
-    private func archive(_ reports: StreamReports) -> Finding {
+    private var archive: Finding {
         guard let archive = reports.archive else {
             return Finding(
                 "archive",
@@ -101,6 +102,4 @@ struct StreamExamination: Sendable {
         let reach = archive.stream.reach(now).map { "; the oldest is \(AgeFormatter.span($0)) old" } ?? ""
         return Finding("archive", .fine, "it keeps events \(age)\(reach)")
     }
-
-    private func limit(_ advice: String) -> Finding { Finding("limits", .advice, advice) }
 }
