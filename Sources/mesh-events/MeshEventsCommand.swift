@@ -58,6 +58,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
     )
 
     static func main() async {
+        Signals.hold()
         StandardDescriptors.occupyClosed()
         DescriptorLimit.raise()
         // When the reader of a pipe ends (`| head`), the write fails instead of a signal killing the process.
@@ -71,6 +72,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
     private static func execute(_ arguments: [String]) async -> Int32 {
         do {
             var command = try parseAsRoot(arguments)
+            if !(command is any SignalHandlingCommand) { Signals.release() }
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {

@@ -7,7 +7,7 @@ import MeshMetrics
 import NATSClient
 
 /// `mesh-events dashboard`.
-struct DashboardCommand: AsyncParsableCommand {
+struct DashboardCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "dashboard",
         abstract: "Show the mesh and its events on a web page, live.",

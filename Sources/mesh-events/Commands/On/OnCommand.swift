@@ -7,7 +7,7 @@ import NATSClient
 import ProcessGuard
 
 /// `mesh-events on`.
-struct OnCommand: AsyncParsableCommand {
+struct OnCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "on",
         abstract: "Run a command for each event, without losing any.",
