@@ -232,8 +232,12 @@ struct ServeCommand: SignalHandlingCommand {
                     + "key of an operator or an admin"
             )
         }
+        let listeners = (dashboard ? 1 : 0) + (metrics.address == nil ? 0 : 1)
+        let descriptors = DescriptorLimit.node + listeners * DescriptorLimit.page
+        try DescriptorLimit.require(descriptors, for: "a node")
         let plan = try await plan(environment, manager)
         ProcessOne.warn()
+        DescriptorLimit.warn(descriptors, tools: await plan.manifest?.present.tools.count ?? 0)
         let stop = StopRequest()
         let present = Mutex(PresentSession())
         let onHangup: @Sendable () -> Void = { present.withLock { $0.reloading() }?.reload() }

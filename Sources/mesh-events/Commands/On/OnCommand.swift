@@ -111,6 +111,7 @@ struct OnCommand: SignalHandlingCommand {
     var command: [String] = []
 
     func run() async throws {
+        try DescriptorLimit.require(DescriptorLimit.command + DescriptorReserve.first, for: "mesh-events on")
         let pattern = try PatternArgument.pattern(pattern)
         let configuration = try configuration()
         let runner = try EventCommand(command, timeout: DurationArgument.option("--timeout", timeout))
