@@ -34,6 +34,30 @@
             #expect(outcome.error.contains("raise the limit"))
         }
 
+        @Test func aCommandOfAnEventWaitsForThem() async throws {
+            try await withServer { server in
+                let directory = try TemporaryDirectory()
+                let script = "echo $MESH_EVENT_SEQUENCE >> '\(directory.path)/ran'"
+                let on = try Command([
+                    "on", "user.*", "--durable", "few", "--max-deliveries", "1", "--nats", server.url, "--", "sh", "-c",
+                    script,
+                ])
+                try await on.waitForError("running sh for")
+                func limit(_ number: Int) throws {
+                    try SpawnedProcess.run("/usr/bin/prlimit", ["--pid", "\(on.pid)", "--nofile=\(number):"])
+                }
+                try limit(try ProcessUse(of: on.pid).descriptors + 8)
+                #expect(try await Command.run(["emit", "user.hello", "--ack", "--nats", server.url]).code == 0)
+                // Until now it could not run; the event comes meanwhile.
+                try await Task.sleep(for: .seconds(2))
+                #expect(on.isRunning && !FileManager.default.fileExists(atPath: "\(directory.path)/ran"))
+                try limit(1_024)
+                try await eventually("the command to run: \(on.error)") { (try? directory.text(of: "ran")) == "1\n" }
+                on.signal(SIGTERM)
+                #expect(try await on.wait().code == 0)
+            }
+        }
+
         /// A limit, and how many tools it leaves room for.
         @Test(arguments: [(64, 1), (256, 2)])
         func connectionsThatHangTakeNeitherTheProcessorNorWhatToolsNeed(limit: Int, count: Int) async throws {
