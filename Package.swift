@@ -98,6 +98,8 @@ let package = Package(
         // The keys of log lines; not a product.
         .target(name: "MeshLogging", dependencies: [logging], swiftSettings: settings),
         .target(name: "FileReading", swiftSettings: settings),
+        // How many files this process may have open; not a product.
+        .target(name: "FileDescriptors", swiftSettings: settings),
         // Subjects and header blocks, for the client and for the bus; not a product.
         .target(name: "MessageGrammar", swiftSettings: settings),
         // Reads and writes JSON text in place; not a product. Its package types are @usableFromInline: without that the
@@ -166,7 +168,8 @@ let package = Package(
         .target(
             name: "ProcessGuard",
             dependencies: [
-                "MeshConcurrency", "ProcessLaunch", .product(name: "Subprocess", package: "swift-subprocess"),
+                "FileDescriptors", "MeshConcurrency", "ProcessLaunch",
+                .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: settings
         ),
@@ -221,8 +224,8 @@ let package = Package(
         .target(
             name: "MeshSupervision",
             dependencies: [
-                "FileReading", "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshLogging", "NATSClient",
-                "ProcessGuard", "ServiceNotification",
+                "FileDescriptors", "FileReading", "MeshConcurrency", "MeshEvents", "MeshEventsNATS", "MeshLogging",
+                "NATSClient", "ProcessGuard", "ServiceNotification",
                 logging,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -257,7 +260,8 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMetrics", "MeshMonitoring", logging,
+                "FileDescriptors", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMetrics",
+                "MeshMonitoring", logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -274,7 +278,7 @@ let package = Package(
             name: "mesh-events",
             dependencies: [
                 "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
-                "MeshAlerts", "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "ProcessGuard",
+                "MeshAlerts", "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "ProcessGuard", "FileDescriptors",
                 "MeshAuth", "MeshDashboard", "MeshMetrics",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", "ServiceNotification", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -462,6 +466,7 @@ let package = Package(
                 "NATSClient", "LocalNATSServer", "TestSupport", logging, metrics,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio,
             swiftSettings: settings
@@ -513,7 +518,8 @@ let package = Package(
 // Only the core and the tests that run under sanitizers, which have builds of their own: Scripts/sanitize.sh.
 if Context.environment["MESH_EVENTS_CORE_ONLY"] == "1" {
     let core: Set = [
-        "FileReading", "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar", "NKeys", "NATSClient",
+        "FileDescriptors", "FileReading", "MeshConcurrency", "MeshJSON", "MeshLogging", "MessageGrammar", "NKeys",
+        "NATSClient",
         "MeshEvents", "MeshEventsSigning", "MeshEventsNATS", "MeshEventsTesting", "MeshEventsConformance",
         "MeshEventsInterop",
         "ProcessGuard", "ProcessLaunch", "LocalNATSServer", "TestSupport", "SanitizedMutex", "sanitizer-fixture",

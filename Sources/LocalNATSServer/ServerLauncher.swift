@@ -70,7 +70,12 @@ struct ServerLauncher: Sendable {
             environment: ProcessInfo.processInfo.environment
         )
         do throws(LaunchError) {
-            return try await .launch(command, appendingTo: files.log, removing: files.directory)
+            return try await .launch(
+                command,
+                appendingTo: files.log,
+                removing: files.directory,
+                patience: configuration.startTimeout
+            )
         } catch {
             throw exited(.notLaunched(error.description), port: nil, from: logOffset)
         }

@@ -124,6 +124,7 @@ public final class Dashboard: Service {
             "the dashboard",
             host: configuration.host,
             port: configuration.port,
+            needs: configuration.descriptors,
             times: times,
             logger: logger
         )
@@ -304,6 +305,8 @@ extension Dashboard {
         public var bufferedBytes: Int
         /// A directory to serve the page from instead of the built-in page: for developers of the page.
         public var pageDirectory: String?
+        /// What this process needs its file descriptors for beside connections.
+        package var descriptors = DescriptorNeeds()
 
         /// Creates a configuration; the default is loopback, port 8080, without a token.
         public init(

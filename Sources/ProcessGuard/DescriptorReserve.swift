@@ -1,3 +1,4 @@
+import FileDescriptors
 import Synchronization
 
 #if canImport(Darwin)
@@ -13,38 +14,69 @@ import Synchronization
 /// It is looked whether they are free before anything is begun. A start that runs out of them halfway does worse than fail:
 /// swift-subprocess waits without end for a process whose pidfd could not be opened, and ends this process when one of its pipes
 /// could not be made.
-enum DescriptorReserve {
+package enum DescriptorReserve {
     /// The most that the first start takes at the same time: a socket to the guard, pipes, pidfds, `/dev/null`, and what watches
     /// them in this process from then on.
-    private static let first = 20
+    package static let first = 20
+    /// The most that a process keeps while it runs, its log and a socket for what it says included.
+    package static let running = 8
+    /// How long a start waits for them when the caller says nothing else: others may be under way, and give theirs back.
+    static let patience: Duration = .seconds(1)
     /// The most that another one takes that is under way meanwhile.
     private static let others = 12
-    private static let starts = Atomic(0)
+    /// The time between two looks.
+    private static let pause: Duration = .milliseconds(50)
+    fileprivate static let starts = Atomic(0)
 
-    /// Runs the start of a process, unless there are too few descriptors for it and for those that are under way.
-    ///
-    /// - Throws: `LaunchError` with the system's error number when there are; what `start` throws.
-    static func during<Value>(
-        _ start: () async throws(LaunchError) -> Value
-    ) async throws(LaunchError) -> Value {
-        let count = starts.add(1, ordering: .relaxed).newValue
-        defer { starts.subtract(1, ordering: .relaxed) }
-        try check(first + others * (count - 1))
-        return try await start()
+    /// A start that is under way; the next one leaves it its descriptors.
+    final class Start: Sendable {
+        private let isUnderWay = Atomic(true)
+
+        fileprivate init() {}
+
+        deinit { end() }
+
+        /// The process has been started, or will not be; further calls do nothing.
+        func end() {
+            guard isUnderWay.exchange(false, ordering: .relaxed) else { return }
+            DescriptorReserve.starts.subtract(1, ordering: .relaxed)
+        }
     }
 
-    /// Throws when fewer than so many descriptors are free.
+    /// Waits until a start would find its descriptors.
     ///
-    /// It takes none of them to see that: what else this process does at the moment may need the last ones.
-    private static func check(_ needed: Int) throws(LaunchError) {
-        let limit = sysconf(Int32(_SC_OPEN_MAX))
-        var (number, free) = (Int32(0), 0)
-        while free < needed {
-            guard limit < 0 || Int(number) < limit else {
-                throw LaunchError("fewer than \(needed) file descriptors are free", errorNumber: EMFILE)
+    /// - Throws: `LaunchError` with the system's error number when it does not within a second.
+    package static func wait() async throws(LaunchError) { try await begin().end() }
+
+    /// Begins the start of a process, when there are enough descriptors for it and for those that are under way.
+    ///
+    /// - Parameter patience: how long to wait for them; a cancelled task does not wait.
+    /// - Throws: `LaunchError` with the system's error number when there are too few.
+    static func begin(patience: Duration = DescriptorReserve.patience) async throws(LaunchError) -> Start {
+        let deadline = ContinuousClock.now + patience
+        while true {
+            let count = starts.add(1, ordering: .relaxed).newValue
+            let start = Start()
+            let needed = first + others * (count - 1)
+            if FileDescriptors.areFree(needed) { return start }
+            start.end()
+            guard ContinuousClock.now < deadline, (try? await Task.sleep(for: pause)) != nil else {
+                let all = FileDescriptors.limit.map { " of \($0)" } ?? ""
+                throw LaunchError("fewer than \(needed)\(all) file descriptors are free", errorNumber: EMFILE)
             }
-            if fcntl(number, F_GETFD) < 0 { free += 1 }
-            number += 1
         }
+    }
+
+    /// Runs the start of a process, when there are enough descriptors for it and for those that are under way.
+    ///
+    /// - Parameter patience: how long to wait for them; a cancelled task does not wait.
+    /// - Throws: `LaunchError` with the system's error number when there are too few; what `start` throws.
+    static func during<Value>(
+        patience: Duration = DescriptorReserve.patience,
+        _ start: () async throws(LaunchError) -> Value
+    ) async throws(LaunchError) -> Value {
+        let underWay = try await begin(patience: patience)
+        defer { underWay.end() }
+        return try await start()
     }
 }

@@ -222,7 +222,8 @@ final class GroupGuard: Sendable {
     /// Has another guard kill the marked processes that a killed guard has left in other groups and sessions.
     private func sweep() async {
         let mark = mark
-        let other = try? await DescriptorReserve.during { () async throws(LaunchError) -> GroupGuard in
+        let other = try? await DescriptorReserve.during(patience: Self.sweepTimeout) {
+            () async throws(LaunchError) -> GroupGuard in
             try await Self.start(mark: mark, removing: nil)
         }
         guard let other else { return }

@@ -57,6 +57,8 @@ package struct GroupedCommand: Sendable {
         package let description: String
     }
 
+    /// How long a run waits for file descriptors when too few are free: that is no fault of the command.
+    private static let patience: Duration = .seconds(30)
     /// How long a command may take to end after SIGTERM, before it is killed.
     private static let terminationTime: Duration = .seconds(2)
 
@@ -137,15 +139,18 @@ package struct GroupedCommand: Sendable {
         // Ends all processes that the command started.
         defer { started.kill() }
         do {
-            let input = try await DescriptorReserve.during { () throws(LaunchError) -> TextInput in
-                try TextInput(input)
-            }
+            let start = try await DescriptorReserve.begin(patience: Self.patience)
+            defer { start.end() }
+            let input = try TextInput(input)
             defer { input.close() }
             let status = try await withThrowingTaskGroup { group in
                 group.addTask { await input.write() }
                 // A command that has ended reads no more.
                 defer { group.cancelAll() }
-                return try await Self.run(configuration, input, output, started)
+                return try await Self.run(configuration, input, output) { pid in
+                    started.began(pid)
+                    start.end()
+                }
             }
             switch status {
             case .exited(let code): return .exited(Int32(code))
@@ -157,11 +162,13 @@ package struct GroupedCommand: Sendable {
     }
 
     /// Runs it until it has ended.
+    ///
+    /// - Parameter began: is called with its process id as soon as it runs.
     private static func run(
         _ configuration: Subprocess.Configuration,
         _ input: TextInput,
         _ output: Output,
-        _ started: StartedGroup
+        _ began: @escaping @Sendable (pid_t) -> Void
     ) async throws -> TerminationStatus {
         let input = FileDescriptorInput.fileDescriptor(try wrapped(input.readEnd), closeAfterSpawningProcess: false)
         switch output {
@@ -171,14 +178,14 @@ package struct GroupedCommand: Sendable {
                 input: input,
                 output: .currentStandardOutput,
                 error: .currentStandardError
-            ) { started.began($0.processIdentifier.value) }.terminationStatus
+            ) { began($0.processIdentifier.value) }.terminationStatus
         case .discarded:
             return try await Subprocess.run(
                 configuration,
                 input: input,
                 output: .discarded,
                 error: .discarded
-            ) { started.began($0.processIdentifier.value) }.terminationStatus
+            ) { began($0.processIdentifier.value) }.terminationStatus
         }
     }
 

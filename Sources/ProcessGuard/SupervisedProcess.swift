@@ -1,4 +1,5 @@
 import Dispatch
+import FileDescriptors
 import MeshConcurrency
 import Subprocess
 import Synchronization
@@ -75,13 +76,15 @@ package final class SupervisedProcess: Sendable {
     /// - Parameters:
     ///   - log: The path of the file, which is created when it does not exist.
     ///   - directory: A directory that is removed when this process ends before the program; `nil` for none.
+    ///   - patience: How long to wait for file descriptors when too few are free.
     /// - Throws: `LaunchError`.
     package static func launch(
         _ command: Command,
         appendingTo log: String,
-        removing directory: String? = nil
+        removing directory: String? = nil,
+        patience: Duration = .seconds(1)
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await launch(removing: directory, user: command.settings.user) { process throws(LaunchError) in
+        try await launch(removing: directory, user: command.settings.user, patience) { process throws(LaunchError) in
             try await process.start(command, appendingTo: log)
         }
     }
@@ -89,9 +92,10 @@ package final class SupervisedProcess: Sendable {
     private static func launch(
         removing directory: String?,
         user: ProcessUser?,
+        _ patience: Duration = DescriptorReserve.patience,
         _ start: (SupervisedProcess) async throws(LaunchError) -> Void
     ) async throws(LaunchError) -> SupervisedProcess {
-        try await DescriptorReserve.during { () async throws(LaunchError) -> SupervisedProcess in
+        try await DescriptorReserve.during(patience: patience) { () async throws(LaunchError) -> SupervisedProcess in
             let groupGuard = try await GroupGuard.start(removing: directory, user: user)
             let process = SupervisedProcess(groupGuard: groupGuard)
             do throws(LaunchError) {
@@ -367,6 +371,9 @@ package struct LaunchError: Error, Sendable, CustomStringConvertible {
     package let description: String
     /// The system's error number, when there is one.
     package let errorNumber: Int32?
+
+    /// Whether this process, or the whole system, has too few file descriptors: nothing that the program could help.
+    package var lacksDescriptors: Bool { errorNumber.map(FileDescriptors.isShortage) ?? false }
 
     package init(_ description: String, errorNumber: Int32? = nil) {
         self.description = errorNumber.map { "\(description): \(String(cString: strerror($0)))" } ?? description

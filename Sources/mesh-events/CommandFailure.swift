@@ -8,7 +8,7 @@ import NATSClient
 struct CommandFailure: Error, CustomStringConvertible {
     /// The exit codes, from sysexits.h.
     enum Code: Int32 {
-        /// EX_USAGE: the command line is wrong.
+        /// EX_USAGE: the command line, or how the process is started, is wrong.
         case usage = 64
         /// EX_DATAERR: the data to emit is wrong.
         case badData = 65
@@ -24,10 +24,17 @@ struct CommandFailure: Error, CustomStringConvertible {
 
     let code: Code
     let message: String
+    /// Whether the help of the command says more.
+    let isInHelp: Bool
 
-    init(_ code: Code, _ message: String) {
+    /// - Parameters:
+    ///   - code: the exit code.
+    ///   - message: a sentence that says what to do.
+    ///   - isInHelp: whether the help of the command says more; by default it does for wrong usage.
+    init(_ code: Code, _ message: String, isInHelp: Bool? = nil) {
         self.code = code
         self.message = message
+        self.isInHelp = isInHelp ?? (code == .usage)
     }
 
     var description: String { message }
@@ -47,10 +54,14 @@ extension CommandFailure {
     }
 
     /// The failure with a text before its message.
-    func prefixed(_ context: String) -> CommandFailure { CommandFailure(code, context + message) }
+    func prefixed(_ context: String) -> CommandFailure {
+        CommandFailure(code, context + message, isInHelp: isInHelp)
+    }
 
     /// The failure with a text after its message.
-    func suffixed(_ more: String) -> CommandFailure { CommandFailure(code, message + more) }
+    func suffixed(_ more: String) -> CommandFailure {
+        CommandFailure(code, message + more, isInHelp: isInHelp)
+    }
 
     private static func code(of error: MeshAuthError) -> Code {
         switch error.code {

@@ -58,6 +58,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
     )
 
     static func main() async {
+        Signals.hold()
         StandardDescriptors.occupyClosed()
         DescriptorLimit.raise()
         // When the reader of a pipe ends (`| head`), the write fails instead of a signal killing the process.
@@ -71,6 +72,8 @@ struct MeshEventsCommand: AsyncParsableCommand {
     private static func execute(_ arguments: [String]) async -> Int32 {
         do {
             var command = try parseAsRoot(arguments)
+            if !(command is any SignalHandlingCommand) { Signals.release() }
+            try DescriptorLimit.require(DescriptorLimit.command, for: "mesh-events")
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -105,7 +108,7 @@ struct MeshEventsCommand: AsyncParsableCommand {
     }
 
     private static func hint(for failure: CommandFailure, _ arguments: [String]) -> String {
-        guard failure.code == .usage else { return "" }
+        guard failure.isInHelp else { return "" }
         let names = configuration.subcommands.map { $0._commandName }
         let command = arguments.first { names.contains($0) }.map { " " + $0 } ?? ""
         let end = failure.message.last.map { ".?!".contains($0) } == true ? " See" : "; see"

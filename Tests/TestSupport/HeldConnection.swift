@@ -8,10 +8,13 @@ public final class HeldConnection: Sendable {
     /// Connects to a port of this machine, and sends.
     ///
     /// - Parameters:
+    ///   - text: what is sent.
+    ///   - address: the address of this machine that it comes from, such as `127.0.0.2`; `nil` for any.
     ///   - isReading: whether what comes is taken; if not, few bytes fit between the two.
     /// - Throws: when there is no listener.
-    public init(port: Int, sending text: String, isReading: Bool = true) async throws {
+    public init(port: Int, sending text: String, from address: String? = nil, isReading: Bool = true) async throws {
         var bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        if let address { bootstrap = bootstrap.bind(to: try SocketAddress(ipAddress: address, port: 0)) }
         if !isReading {
             bootstrap = bootstrap.channelOption(.autoRead, value: false)
                 .channelOption(.socketOption(.so_rcvbuf), value: 4_096)

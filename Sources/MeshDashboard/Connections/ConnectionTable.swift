@@ -2,8 +2,8 @@ import MeshConcurrency
 import NIOCore
 
 /// The open connections. Connections without access, called strangers here, are limited for each address and
-/// altogether. A new connection is always accepted, and the oldest stranger is closed for it: clients without access
-/// cannot keep other users out.
+/// altogether, and by the file descriptors that the process needs for other things. A new connection is always accepted,
+/// and the oldest stranger is closed for it: clients without access cannot keep other users out.
 final class ConnectionTable: Sendable {
     /// The limits on the number of connections.
     struct Limits: Sendable {
@@ -13,6 +13,8 @@ final class ConnectionTable: Sendable {
         var strangers = 192
         /// Connections with access; further ones count as strangers.
         var trusted = 320
+        /// All connections that may be open even while descriptors are scarce.
+        var least = 4
     }
 
     private struct Entry: Sendable {
@@ -33,27 +35,43 @@ final class ConnectionTable: Sendable {
     }
 
     private let limits: Limits
+    /// Whether the process has too few file descriptors for one more connection.
+    private let isScarce: @Sendable () -> Bool
     private let state = Locked(State())
 
-    init(limits: Limits = Limits()) { self.limits = limits }
+    init(limits: Limits = Limits(), isScarce: @escaping @Sendable () -> Bool = { false }) {
+        self.limits = limits
+        self.isScarce = isScarce
+    }
 
     /// How many connections are open.
     var count: Int { state.withLock { $0.entries.count } }
 
     /// Adds a connection, and closes another one when a limit is exceeded.
     func opened(_ channel: any Channel) {
+        let isScarce = isScarce()
         let (isNew, victim) = state.withLock { state -> (Bool, (any Channel)?) in
             if state.isEnded { return (false, channel) }
             state.lastNumber += 1
             let entry = Entry(channel: channel, address: PeerAddress(channel.remoteAddress), number: state.lastNumber)
             state.entries[ObjectIdentifier(channel)] = entry
             state.strangers[entry.address, default: 0] += 1
-            guard let victim = stranger(toLeave: entry.address, state) else { return (true, nil) }
+            guard let victim = stranger(toLeave: entry.address, isScarce, state) else { return (true, nil) }
             // Removed at once: otherwise many connections could be opened before one is closed.
             remove(victim, &state)
             return (true, victim.channel)
         }
         if isNew { channel.closeFuture.whenComplete { _ in self.closed(channel) } }
+        victim?.close(promise: nil)
+    }
+
+    /// Closes a stranger, the oldest one of the address with the most, when there is one.
+    func makeRoom() {
+        let victim = state.withLock { state -> (any Channel)? in
+            guard let victim = Self.oldestStranger(state, of: nil) else { return nil }
+            remove(victim, &state)
+            return victim.channel
+        }
         victim?.close(promise: nil)
     }
 
@@ -103,15 +121,20 @@ final class ConnectionTable: Sendable {
 
     /// The stranger to close; `nil` when no limit is exceeded. It is the oldest one of this address when the address
     /// has too many, or, when there are too many altogether, of the address with the most.
-    private func stranger(toLeave address: PeerAddress, _ state: State) -> Entry? {
-        var address = address
-        if state.strangers[address] ?? 0 <= limits.strangersPerAddress {
-            guard state.entries.count - state.trusted > limits.strangers,
-                let largest = state.strangers.max(by: { $0.value < $1.value })
-            else { return nil }
-            address = largest.key
+    private func stranger(toLeave address: PeerAddress, _ isScarce: Bool, _ state: State) -> Entry? {
+        if state.strangers[address] ?? 0 > limits.strangersPerAddress { return Self.oldestStranger(state, of: address) }
+        let isFull = state.entries.count - state.trusted > limits.strangers
+        guard isFull || isScarce && state.entries.count > limits.least else { return nil }
+        return Self.oldestStranger(state, of: nil)
+    }
+
+    /// The oldest stranger of an address, or of the address with the most.
+    private static func oldestStranger(_ state: State, of address: PeerAddress?) -> Entry? {
+        let strangers = state.entries.values.lazy.filter { !$0.isTrusted }
+        if let address { return strangers.filter { $0.address == address }.min { $0.number < $1.number } }
+        return strangers.min { one, other in
+            let (count, otherCount) = (state.strangers[one.address] ?? 0, state.strangers[other.address] ?? 0)
+            return count == otherCount ? one.number < other.number : count > otherCount
         }
-        return state.entries.values.lazy.filter { !$0.isTrusted && $0.address == address }
-            .min { $0.number < $1.number }
     }
 }

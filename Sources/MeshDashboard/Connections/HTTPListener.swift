@@ -22,13 +22,31 @@ final class HTTPListener: Sendable {
     private let host: String
     private let port: Int
     /// The open connections.
-    let connections = ConnectionTable()
+    let connections: ConnectionTable
+    /// Is told when connections cannot be accepted.
+    private let say: @Sendable (String) -> Void
     private let times: ConnectionTimer.Limits
     private let logger: Logger
     private let address = Locked<String?>(nil)
     private let listening = OneTimeSignal()
 
-    init(_ what: String, host: String, port: Int, times: ConnectionTimer.Limits = .init(), logger: Logger) {
+    /// - Parameters:
+    ///   - what: what listens, for errors.
+    ///   - host: the address to listen on.
+    ///   - port: the port; 0 for a free one.
+    ///   - needs: what the process needs its file descriptors for beside connections.
+    ///   - times: how long each phase of a connection may take.
+    ///   - logger: logs errors.
+    init(
+        _ what: String,
+        host: String,
+        port: Int,
+        needs: DescriptorNeeds,
+        times: ConnectionTimer.Limits = .init(),
+        logger: Logger
+    ) {
+        connections = ConnectionTable { needs.isScarce() }
+        say = needs.say ?? { logger.warning("\($0)") }
         self.what = what
         self.host = host
         self.port = port
@@ -63,7 +81,13 @@ final class HTTPListener: Sendable {
                 LimitedHTTP1Channel(responder: responder, connections: connections, times: times)
             },
             configuration: .init(address: .hostname(host, port: port)),
-            onServerRunning: { channel in
+            onServerRunning: { [what, connections, say] channel in
+                // It fails for a channel that is closed already.
+                try? await channel.eventLoop.submit {
+                    let gate = AcceptGate(what, connections, say: say)
+                    try channel.pipeline.syncOperations.addHandler(gate, position: .first)
+                    try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
+                }.get()
                 let port = channel.localAddress?.port ?? self.port
                 self.address.withLock { $0 = "http://\(Self.inURL(self.host)):\(port)/" }
                 self.listening.send()

@@ -18,6 +18,8 @@ public final class MetricsServer: Service {
         /// What clients send as `Authorization: Bearer TOKEN`, at least 16 bytes; `nil` answers every client that reaches
         /// the address.
         public var token: String?
+        /// What this process needs its file descriptors for beside connections.
+        package var descriptors = DescriptorNeeds()
 
         /// Creates a configuration; the default is loopback, port 9464, without a token.
         public init(host: String = "127.0.0.1", port: Int = 9464, token: String? = nil) {
@@ -65,6 +67,7 @@ public final class MetricsServer: Service {
             "the server of metrics",
             host: configuration.host,
             port: configuration.port,
+            needs: configuration.descriptors,
             times: times,
             logger: logger
         )

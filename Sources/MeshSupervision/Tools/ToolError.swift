@@ -40,11 +40,14 @@ public struct ToolError: Error, Sendable, Hashable, CustomStringConvertible {
     public let tool: String
     /// A sentence for users: what went wrong and what to do. It does not begin with the tool's name.
     public let message: String
+    /// Whether its node had too few file descriptors to start it: that is no failure of the tool.
+    let lacksDescriptors: Bool
 
-    init(_ code: Code, tool: String, _ message: String) {
+    init(_ code: Code, tool: String, _ message: String, lacksDescriptors: Bool = false) {
         self.code = code
         self.tool = tool
         self.message = message
+        self.lacksDescriptors = lacksDescriptors
     }
 
     /// The tool's name and the message.
@@ -81,9 +84,16 @@ extension ToolError {
             case ENOENT: "; if it is a script, the interpreter in its first line is missing"
             case ENOEXEC: "; if it is a script, its first line must be #! and the interpreter"
             case E2BIG: "; its configuration and environment are larger than the system passes to a program"
-            case EMFILE, ENFILE: "; too many files are open, raise the limit (ulimit -n)"
+            case EMFILE, ENFILE:
+                "; too many files are open on its node, which tries again until there are fewer: raise the node's limit "
+                    + "(LimitNOFILE=, ulimit -n)"
             default: ""
             }
-        return Self(.launchFailed, tool: tool, "cannot be started from \(path): \(error.description)\(advice)")
+        return Self(
+            .launchFailed,
+            tool: tool,
+            "cannot be started from \(path): \(error.description)\(advice)",
+            lacksDescriptors: error.lacksDescriptors
+        )
     }
 }

@@ -28,6 +28,8 @@ struct ToolLoop {
     private var stopWaiters: [OneShot<Void>] = []
     private var works = ToolWorks()
     private var isShutDown = false
+    /// Whether it was said why the present start is put off.
+    private var isDeferralSaid = false
     /// The start that waits for other tools.
     private var waiting: ToolWaiting
     /// What is said of the times at which it was due and still ran.
@@ -195,7 +197,7 @@ struct ToolLoop {
         for action in actions {
             // With the specification of the crash: a later one may no longer know the secrets in the error.
             switch action {
-            case .crashed(let error, _, _), .finished(let error?):
+            case .crashed(let error, _, _), .finished(let error?), .deferred(let error):
                 publishedError = redaction.redact(error)
                 publishedOutput = output.crashLines(redaction)
             default: break
@@ -205,6 +207,12 @@ struct ToolLoop {
             switch action {
             case .launch:
                 await launch()
+            case .deferred(let error):
+                // Once: it is tried again each few seconds.
+                guard !isDeferralSaid else { break }
+                isDeferralSaid = true
+                context.logger.warning("tool not started yet: \(publishedError ?? "")", [.tool: "\(name)"])
+                output.note("not started yet: \(error)")
             case .terminate:
                 terminate(grace ?? specification()?.gracePeriod ?? .zero)
             case .schedule(let delay):
@@ -213,6 +221,7 @@ struct ToolLoop {
                 restart?.cancel()
             case .started:
                 let pid = run?.process.pid ?? 0
+                isDeferralSaid = false
                 context.logger.info("tool started", [.tool: "\(name)", .pid: "\(pid)"])
                 output.note("started, process \(pid)")
                 context.emit(ToolStarted(tool: name, isReady: works.status.isReady == false ? false : nil))
@@ -230,6 +239,7 @@ struct ToolLoop {
                 )
             case .stopped(let reason):
                 works.forget()
+                isDeferralSaid = false
                 let published = redaction.redact(reason)
                 context.logger.info("tool stopped: \(published)", [.tool: "\(name)"])
                 output.note("stopped: \(reason)")
@@ -289,6 +299,12 @@ struct ToolLoop {
         await waiting.end()
         do throws(ToolError) {
             guard let tool = specification() else { throw .notInstalled(name) }
+            // First: for lack of descriptors, a user or a program may seem not to exist.
+            do throws(LaunchError) {
+                try await DescriptorReserve.wait()
+            } catch {
+                throw ToolError.launchFailed(tool.name, tool.command.first ?? "", error)
+            }
             let receive = output.begin(tool, tool.redaction(context.environment.available))
             let watching = try ToolWatch.prepare(tool, context)
             let process = try await Self.launch(tool, context.environment, watching, output: receive)
@@ -301,6 +317,7 @@ struct ToolLoop {
         } catch {
             // Redacted, because the error may be sent as the answer to another client's request.
             launchError = ToolError(error.code, tool: name, redaction.redact(error.message))
+            if error.lacksDescriptors { return await perform(machine.launchDeferred(error.message)) }
             lastRun = (nil, .zero)
             await perform(
                 machine.launchFailed(error.message, now: time(), policy: policy, hasSchedule: hasSchedule)
@@ -463,7 +480,7 @@ struct ToolLoop {
         plan?.advance(now: now)
         note(max(moment, now))
         await waitUntilDue()
-        guard machine.isIdle else {
+        guard machine.isIdle || machine.isDeferred else {
             update()
             if let times = overlaps.add(moment) { skipped("overlap", times) }
             return

@@ -4,8 +4,11 @@ import MeshEvents
 struct ToolStateMachine: Sendable, Hashable {
     /// An action for the caller to perform, in order.
     enum Action: Sendable, Hashable {
-        /// Start the process and call ``ToolStateMachine/launched()`` or ``ToolStateMachine/launchFailed(_:policy:)``.
+        /// Start the process and call ``ToolStateMachine/launched()``, ``ToolStateMachine/launchDeferred(_:)`` or
+        /// ``ToolStateMachine/launchFailed(_:now:policy:hasSchedule:)``.
         case launch
+        /// Say why it is not started yet. It is tried again, and that is no crash.
+        case deferred(error: String)
         /// Ask the process to end.
         case terminate
         /// Call ``ToolStateMachine/restartDue()`` after a delay.
@@ -28,6 +31,8 @@ struct ToolStateMachine: Sendable, Hashable {
         case idle
         /// When it fails and `retries`, the restart policy decides what follows.
         case launching(retries: Bool)
+        /// It waits until its node can start it.
+        case deferred(retries: Bool)
         case running
         case stopping(reason: String)
         case waiting
@@ -35,8 +40,12 @@ struct ToolStateMachine: Sendable, Hashable {
 
     /// The reason when a tool ended by itself with code 0.
     static let exitedReason = "exited"
+    /// The longest delay before a start is tried again for which its node lacked something.
+    static let longestDeferral: Duration = .seconds(10)
 
     private var phase = Phase.idle
+    /// How often the present start was tried in vain for lack of something that its node has not.
+    private var deferrals = 0
     private var history = RestartHistory()
     /// The public state.
     private(set) var state = ToolStatus.State.installed
@@ -50,14 +59,18 @@ struct ToolStateMachine: Sendable, Hashable {
     /// Whether it neither runs nor waits for a start.
     var isIdle: Bool { phase == .idle }
 
+    /// Whether it waits until its node can start it.
+    var isDeferred: Bool { if case .deferred = phase { true } else { false } }
+
     /// It is to be started. A tool that waits for its restart is started at once.
     ///
     /// - Parameter retries: Whether a start that fails counts as a crash, after which the restart policy decides, as for a
     ///   tool that its node starts. A start on request answers with the error instead.
     mutating func start(retries: Bool = false) -> [Action] {
-        let isWaiting = phase == .waiting
+        let isWaiting = phase == .waiting || isDeferred
         guard isWaiting || phase == .idle else { return [] }
         phase = .launching(retries: retries)
+        deferrals = 0
         state = .starting
         history = RestartHistory()
         restartCount = 0
@@ -70,7 +83,20 @@ struct ToolStateMachine: Sendable, Hashable {
     mutating func launched() -> [Action] {
         phase = .running
         state = .running
+        deferrals = 0
         return [.started]
+    }
+
+    /// The process could not be started for lack of something that its node has not, such as file descriptors. It is tried
+    /// again after 1 s, 2 s and so on, until it can be, whatever the policy says: the tool has not failed.
+    mutating func launchDeferred(_ error: String) -> [Action] {
+        guard case .launching(let retries) = phase else { return [] }
+        phase = .deferred(retries: retries)
+        state = .backingOff
+        lastError = error
+        let delay = min(.seconds(1 << min(deferrals, 10)), Self.longestDeferral)
+        deferrals += 1
+        return [.deferred(error: error), .schedule(after: delay)]
     }
 
     /// The process could not be started. After a requested start the tool stays idle; at a start by its node and at a
@@ -125,13 +151,18 @@ struct ToolStateMachine: Sendable, Hashable {
                 return [.stopped(reason: Self.exitedReason)] + following
             }
             return [crashed(error, isRestarting: decision.isRestart)] + follow(decision, policy: policy)
-        case .idle, .launching, .waiting:
+        case .idle, .launching, .waiting, .deferred:
             return []
         }
     }
 
     /// The delay before a restart is over.
     mutating func restartDue() -> [Action] {
+        if case .deferred(let retries) = phase {
+            phase = .launching(retries: retries)
+            state = .starting
+            return [.launch]
+        }
         guard phase == .waiting else { return [] }
         restartCount += 1
         phase = .launching(retries: true)
@@ -149,7 +180,7 @@ struct ToolStateMachine: Sendable, Hashable {
             return [.terminate]
         case .stopping:
             return [.terminate]
-        case .waiting:
+        case .waiting, .deferred:
             phase = .idle
             state = .stopped
             return [.cancelSchedule, .stopped(reason: reason)]

@@ -7,7 +7,7 @@ import MeshMetrics
 import NATSClient
 
 /// `mesh-events dashboard`.
-struct DashboardCommand: AsyncParsableCommand {
+struct DashboardCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "dashboard",
         abstract: "Show the mesh and its events on a web page, live.",
@@ -76,6 +76,11 @@ struct DashboardCommand: AsyncParsableCommand {
     @OptionGroup(title: "Server") var connection: ConnectionOptions
 
     func run() async throws {
+        let listeners = metrics.address == nil ? 1 : 2
+        try DescriptorLimit.require(
+            DescriptorLimit.command + listeners * DescriptorLimit.page,
+            for: "mesh-events dashboard"
+        )
         let environment = ProcessInfo.processInfo.environment
         var configuration = try page.configuration(listen: listen, environment)
         configuration.metricsToken = try metrics.token(environment)
@@ -133,6 +138,7 @@ struct DashboardRun: Sendable {
     ///   - readsLogs: whether the connection may be one that reads logs.
     ///   - allowsControl: whether tools can be controlled over HTTP.
     ///   - metrics: another address for the metrics; `nil` for none.
+    ///   - descriptors: what this process needs its file descriptors for beside connections.
     init(
         _ configuration: Dashboard.Configuration,
         _ store: JetStreamStore,
@@ -141,8 +147,12 @@ struct DashboardRun: Sendable {
         emitter: PersistentEventBus?,
         readsLogs: Bool = true,
         allowsControl: Bool = false,
-        metrics: MetricsServer.Configuration? = nil
+        metrics: MetricsServer.Configuration? = nil,
+        descriptors: DescriptorNeeds = DescriptorNeeds(say: { Diagnostics.say($0) })
     ) throws {
+        var (configuration, metrics) = (configuration, metrics)
+        configuration.descriptors = descriptors
+        metrics?.descriptors = descriptors
         let dashboard = try Dashboard(
             store: store,
             saved: JetStreamStateStore(beside: store),

@@ -3,7 +3,7 @@ import MeshEvents
 import MeshEventsNATS
 
 /// `mesh-events export`.
-struct ExportCommand: AsyncParsableCommand {
+struct ExportCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
         abstract: "Write the stored events to a file, one per line.",

@@ -4,7 +4,7 @@ import MeshEventsNATS
 import MeshMonitoring
 
 /// `mesh-events keep`.
-struct KeepCommand: AsyncParsableCommand {
+struct KeepCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "keep",
         abstract: "Keep the state of the mesh, and announce nodes that fall silent.",

@@ -3,7 +3,7 @@ import Foundation
 import MeshEvents
 
 /// `mesh-events mcp`.
-struct MCPCommand: AsyncParsableCommand {
+struct MCPCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "mcp",
         abstract: "Let an agent see the mesh: a server of the Model Context Protocol on standard input and output.",

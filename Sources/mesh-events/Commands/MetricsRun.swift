@@ -21,13 +21,17 @@ struct MetricsRun: Sendable {
     ///   - store: the store of the events.
     ///   - transport: the connection of that store; it receives events while there is no stream.
     ///   - verification: checks signatures; `nil` checks none.
+    ///   - descriptors: what this process needs its file descriptors for beside connections.
     init(
         _ configuration: MetricsServer.Configuration,
         _ bounds: MeshMetricsSource.Configuration,
         _ store: JetStreamStore,
         _ transport: NATSTransport,
-        verification: SignatureVerification?
+        verification: SignatureVerification?,
+        descriptors: DescriptorNeeds
     ) throws {
+        var configuration = configuration
+        configuration.descriptors = descriptors
         let source = MeshMetricsSource(
             store: store,
             saved: JetStreamStateStore(beside: store),

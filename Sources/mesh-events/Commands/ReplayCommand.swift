@@ -3,7 +3,7 @@ import MeshEvents
 import MeshEventsNATS
 
 /// `mesh-events replay`.
-struct ReplayCommand: AsyncParsableCommand {
+struct ReplayCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "replay",
         abstract: "Print the stored events from a position on, and follow with new ones.",

@@ -5,7 +5,7 @@ import MeshEventsNATS
 import NATSClient
 
 /// `mesh-events wait-for`.
-struct WaitForCommand: AsyncParsableCommand {
+struct WaitForCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "wait-for",
         abstract: "Wait for an event, and print it.",

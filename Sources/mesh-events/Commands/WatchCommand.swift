@@ -5,7 +5,7 @@ import NATSClient
 import NIOCore
 
 /// `mesh-events watch`.
-struct WatchCommand: AsyncParsableCommand {
+struct WatchCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch",
         abstract: "Print events as they arrive, until Ctrl-C.",

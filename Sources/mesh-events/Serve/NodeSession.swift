@@ -76,25 +76,27 @@ struct NodeSession: Sendable {
         if let path = server?.process.storeDirectory {
             node.register(.freeDisk(at: path, minimumMB: minimumFreeMB))
         }
+        let tools = NodeTools(
+            environment: ToolEnvironment(
+                url: plan.toolLogin.url(at: addresses),
+                node: plan.node,
+                extra: plan.toolVariables
+            ),
+            manifest: plan.manifest,
+            planned: manifest?.tools.count ?? 0,
+            connection: transport.connection,
+            node: node,
+            logs: logs,
+            manager: plan.manager,
+            installation: plan.installation
+        )
+        let descriptors = DescriptorNeeds(kept: { tools.keptDescriptors }, say: { Diagnostics.say($0) })
         let session = NodeSession(
             server: server,
             transport: transport,
             printing: try await EventPrinting(transport, plan.verification),
             node: node,
-            tools: NodeTools(
-                environment: ToolEnvironment(
-                    url: plan.toolLogin.url(at: addresses),
-                    node: plan.node,
-                    extra: plan.toolVariables
-                ),
-                manifest: plan.manifest,
-                planned: manifest?.tools.count ?? 0,
-                connection: transport.connection,
-                node: node,
-                logs: logs,
-                manager: plan.manager,
-                installation: plan.installation
-            ),
+            tools: tools,
             page: try plan.page.map { page in
                 try DashboardRun(
                     page.configuration,
@@ -105,7 +107,8 @@ struct NodeSession: Sendable {
                     // A node's own user may not read logs.
                     readsLogs: server?.access == nil,
                     allowsControl: page.allowsControl,
-                    metrics: plan.metrics?.server
+                    metrics: plan.metrics?.server,
+                    descriptors: descriptors
                 )
             },
             metrics: try plan.page == nil
@@ -115,7 +118,8 @@ struct NodeSession: Sendable {
                         metrics.bounds,
                         store,
                         transport,
-                        verification: plan.verification
+                        verification: plan.verification,
+                        descriptors: descriptors
                     )
                 } : nil,
             keeper: plan.keeps

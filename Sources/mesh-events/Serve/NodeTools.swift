@@ -6,6 +6,7 @@ import MeshEventsNATS
 import MeshLogging
 import MeshSupervision
 import NATSClient
+import ProcessGuard
 
 /// Runs the tools of a node's manifest, and answers requests about them over the mesh.
 final class NodeTools: Sendable {
@@ -16,6 +17,8 @@ final class NodeTools: Sendable {
     private let logs: ToolLogs
     private let logServer: LogServer
     private let listing: Locked<ToolListing>
+    /// How many tools the manifest has at the start.
+    private let planned: Int
     private let hangups: AsyncStream<Void>
     private let hangup: AsyncStream<Void>.Continuation
 
@@ -37,6 +40,7 @@ final class NodeTools: Sendable {
         installation: ToolInstallation? = nil
     ) {
         self.manifest = manifest
+        self.planned = planned
         self.manager = manager
         self.logs = logs
         listing = Locked(ToolListing(planned: planned))
@@ -80,6 +84,14 @@ final class NodeTools: Sendable {
 
     /// The states of the tools.
     var states: [ToolStatus.State] { supervisor.states }
+
+    /// How many file descriptors connections have to leave free: for one start, for a connection to the mesh, and for each
+    /// tool that does not run, and may be started.
+    var keptDescriptors: Int {
+        let isApplied = listing.withLock { $0.isApplied }
+        let down = isApplied ? states.count { $0 != .running } : planned
+        return DescriptorReserve.first + 4 + down * DescriptorReserve.running
+    }
 
     /// Starts the tools; answers requests, and reads the manifest again on ``reload()``, until the task is cancelled.
     func run() async {

@@ -10,7 +10,7 @@ import MeshSupervision
 import Synchronization
 
 /// `mesh-events serve`.
-struct ServeCommand: AsyncParsableCommand {
+struct ServeCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "serve",
         abstract: "Run a node of the mesh, with its own server unless one is named.",
@@ -232,19 +232,45 @@ struct ServeCommand: AsyncParsableCommand {
                     + "key of an operator or an admin"
             )
         }
+        let listeners = (dashboard ? 1 : 0) + (metrics.address == nil ? 0 : 1)
+        let descriptors = DescriptorLimit.node + listeners * DescriptorLimit.page
+        try DescriptorLimit.require(descriptors, for: "a node")
         let plan = try await plan(environment, manager)
         ProcessOne.warn()
+        DescriptorLimit.warn(descriptors, tools: await plan.manifest?.present.tools.count ?? 0)
         let stop = StopRequest()
-        let session = Mutex<NodeSession?>(nil)
-        let onHangup: @Sendable () -> Void = { session.withLock { $0 }?.reload() }
+        let present = Mutex(PresentSession())
+        let onHangup: @Sendable () -> Void = { present.withLock { $0.reloading() }?.reload() }
         // A manager of services means a reload by it, also where nothing is to be read.
         let isReload = plan.manifest != nil || auth != nil || manager.isThere
         Signals.install(stop, onHangup: isReload ? onHangup : nil)
         OutputWatch.install(stop)
         guard let node = try await stop.race({ try await NodeSession.start(plan) }) else { return }
-        session.withLock { $0 = node }
+        if present.withLock({ $0.begin(node) }) { node.reload() }
         try await stop.withTimeLimit(duration) {
             try await node.run(stop, EventPrinter(output.chosen, marks: page.trust != nil, stop: stop))
+        }
+    }
+
+    /// The session, once there is one, and whether a reload is due before that.
+    private struct PresentSession {
+        private var node: NodeSession?
+        private var isReloadDue = false
+
+        /// A reload was requested.
+        ///
+        /// - Returns: what reloads; `nil` while there is none, which then does it first.
+        mutating func reloading() -> NodeSession? {
+            if node == nil { isReloadDue = true }
+            return node
+        }
+
+        /// The node has begun.
+        ///
+        /// - Returns: whether it has to reload: the files were read before the request.
+        mutating func begin(_ node: NodeSession) -> Bool {
+            self.node = node
+            return isReloadDue
         }
     }
 

@@ -20,6 +20,7 @@ let supervisor = ToolSupervisor(
     fflush(nil)
 }
 await supervisor.apply(ToolManifest().difference(to: manifest))
+for tool in supervisor.tools where tool.state != .running { print("waits \(tool.name) \(tool.lastError ?? "")") }
 print("pids \(supervisor.tools.compactMap(\.pid).map(String.init).joined(separator: " "))")
 fflush(nil)
 while true { try await Task.sleep(for: .seconds(60)) }

@@ -174,6 +174,25 @@ struct ToolHealthMachineTests {
         #expect(machine.step(failed, at: .milliseconds(2_400)) == [] && machine.deadline == .milliseconds(12_300))
     }
 
+    @Test("a probe that its node could not run says nothing of the tool, which gets the time")
+    func notAsked() {
+        let few = Inputs(result: .notAsked("few descriptors"))
+        var machine = machine(ready: .probed(Self.readyProbe), within: .seconds(5))
+        _ = machine.begin()
+        for second in 1...20 {
+            #expect(machine.step(few, at: .seconds(second - 1)) == [])
+            #expect(machine.step(.init(), at: .seconds(second)) == [.probe(Self.readyProbe)])
+        }
+        #expect(machine.step(passed, at: .seconds(20)) == [.ready(after: .seconds(20))])
+        machine = self.machine(Self.probe)
+        begin(&machine)
+        for number in 1...9 {
+            let now = Duration.seconds(10 * number)
+            #expect(machine.step(.init(), at: now) == [.probe(Self.probe)])
+            #expect(machine.step(few, at: now) == [])
+        }
+    }
+
     @Test("one that is not ready in time is unhealthy, with what was wrong last; more time counts when it asks for it")
     func notReady() {
         var machine = machine(ready: .probed(Self.readyProbe), within: .seconds(5))

@@ -142,6 +142,34 @@ struct ToolStateMachineTests {
         #expect(actions == [crashed("no", 2, isRestarting: true), .schedule(after: .seconds(2))])
     }
 
+    @Test("a start that its node has no descriptors for is tried again, and is no crash", arguments: [true, false])
+    func launchDeferred(_ retries: Bool) {
+        var machine = ToolStateMachine()
+        _ = machine.start(retries: retries)
+        for delay in [1, 2, 4, 8, 10, 10] {
+            #expect(machine.launchDeferred("few") == [.deferred(error: "few"), .schedule(after: .seconds(delay))])
+            #expect(machine.state == .backingOff && machine.isDeferred && !machine.isIdle)
+            #expect(machine.lastError == "few" && machine.restartCount == 0)
+            #expect(machine.restartDue() == [.launch])
+        }
+        // What follows is as if it had never been put off.
+        var other = machine
+        let actions = other.launchFailed("no", policy: policy)
+        #expect(actions.first == crashed("no", 1, isRestarting: retries))
+        #expect(machine.launched() == [.started] && machine.restartCount == 0)
+    }
+
+    @Test("stop and start of one that its node cannot start yet") func stopDeferred() {
+        var machine = ToolStateMachine()
+        _ = machine.start()
+        _ = machine.launchDeferred("few")
+        var other = machine
+        #expect(machine.stop(reason: "stopped") == [.cancelSchedule, .stopped(reason: "stopped")])
+        #expect(machine.isIdle && machine.state == .stopped && machine.restartDue().isEmpty)
+        #expect(other.start() == [.cancelSchedule, .launch])
+        #expect(other.launchDeferred("few").last == .schedule(after: .seconds(1)))
+    }
+
     @Test("a start by its node that fails follows the restart policy", arguments: RestartPolicy.Mode.allCases)
     func launchFailsAtFirst(_ mode: RestartPolicy.Mode) {
         var machine = ToolStateMachine()

@@ -41,6 +41,8 @@ struct ToolHealthMachine: Sendable, Hashable {
     enum ProbeResult: Sendable, Hashable {
         case passed
         case failed(String)
+        /// It could not be run, for a reason that lies with the node: it says nothing of the tool.
+        case notAsked(String)
     }
 
     private enum Cause { case readiness, check, watchdog, stopping }
@@ -199,6 +201,12 @@ struct ToolHealthMachine: Sendable, Hashable {
         case (.readiness, .failed(let reason)):
             lastReason = reason
             return []
+        case (.readiness, .notAsked(let reason)):
+            lastReason = reason
+            // The tool gets the time in which it was not asked.
+            readyBy = readyBy.map { $0 + (nextProbe ?? now) - probeStart }
+            return []
+        case (.check, .notAsked): return []
         case (.check, .passed):
             failures = 0
             return works(.check, isShown: true)

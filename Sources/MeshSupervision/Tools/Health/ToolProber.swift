@@ -1,3 +1,4 @@
+import FileDescriptors
 import MeshConcurrency
 import NIOCore
 import NIOHTTP1
@@ -17,12 +18,15 @@ struct ToolProber: Sendable {
     let tool: ToolSpecification
     let context: ToolContext
 
+    /// The descriptors that a connection takes at most: for looking up the host, and its sockets.
+    private static let connecting = 4
+
     /// Runs a probe once, within its time.
     func run(_ probe: ToolProbe) async -> ToolHealthMachine.ProbeResult {
         guard await context.probeSlots.take() else { return .failed("cancelled") }
         defer { context.probeSlots.giveBack() }
         return await withTaskGroup(of: ToolHealthMachine.ProbeResult?.self) { group in
-            group.addTask { await ask(probe.target).map { .failed($0) } ?? .passed }
+            group.addTask { await ask(probe.target) }
             group.addTask {
                 try? await context.clock.sleep(for: probe.timeout)
                 return nil
@@ -36,13 +40,19 @@ struct ToolProber: Sendable {
         }
     }
 
-    /// Asks without a limit of time; `nil` when all is well.
-    private func ask(_ target: ToolProbe.Target) async -> String? {
-        switch target {
-        case .tcp(let address): await tcp(address)
-        case .http(let url): await http(url)
-        case .command(let words): await command(words)
+    /// Asks without a limit of time.
+    private func ask(_ target: ToolProbe.Target) async -> ToolHealthMachine.ProbeResult {
+        let needed = if case .command = target { DescriptorReserve.first } else { Self.connecting }
+        guard FileDescriptors.areFree(needed) else {
+            return .notAsked("its node has fewer than \(needed) file descriptors free, and could not ask")
         }
+        let failure: String?
+        switch target {
+        case .tcp(let address): failure = await tcp(address)
+        case .http(let url): failure = await http(url)
+        case .command(let words): failure = await command(words)
+        }
+        return failure.map { .failed($0) } ?? .passed
     }
 
     private func tcp(_ address: String) async -> String? {

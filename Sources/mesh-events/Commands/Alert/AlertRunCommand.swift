@@ -5,7 +5,7 @@ import MeshEventsNATS
 import MeshNotifiers
 
 /// `mesh-events alert run`.
-struct AlertRunCommand: AsyncParsableCommand {
+struct AlertRunCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Watch the mesh by the rules of a file, and tell its targets.",

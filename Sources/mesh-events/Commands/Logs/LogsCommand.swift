@@ -5,7 +5,7 @@ import MeshMonitoring
 import MeshSupervision
 
 /// `mesh-events logs`.
-struct LogsCommand: AsyncParsableCommand {
+struct LogsCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "logs",
         abstract: "Show what a node itself has logged, from anywhere in the mesh.",
@@ -65,7 +65,7 @@ struct LogsCommand: AsyncParsableCommand {
 }
 
 /// `mesh-events tool logs`.
-struct ToolLogsCommand: AsyncParsableCommand {
+struct ToolLogsCommand: SignalHandlingCommand {
     /// What both commands have in common.
     static let common = """
         The node keeps the lines in files, and removes secrets that it knows before it sends them. Where users have roles, \

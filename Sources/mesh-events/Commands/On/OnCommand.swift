@@ -7,7 +7,7 @@ import NATSClient
 import ProcessGuard
 
 /// `mesh-events on`.
-struct OnCommand: AsyncParsableCommand {
+struct OnCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "on",
         abstract: "Run a command for each event, without losing any.",
@@ -111,6 +111,7 @@ struct OnCommand: AsyncParsableCommand {
     var command: [String] = []
 
     func run() async throws {
+        try DescriptorLimit.require(DescriptorLimit.command + DescriptorReserve.first, for: "mesh-events on")
         let pattern = try PatternArgument.pattern(pattern)
         let configuration = try configuration()
         let runner = try EventCommand(command, timeout: DurationArgument.option("--timeout", timeout))

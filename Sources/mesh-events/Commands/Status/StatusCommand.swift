@@ -4,7 +4,7 @@ import MeshEventsNATS
 import MeshMonitoring
 
 /// `mesh-events status`.
-struct StatusCommand: AsyncParsableCommand {
+struct StatusCommand: SignalHandlingCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Show the status of the mesh's nodes and tools.",
