@@ -52,7 +52,7 @@ export class Stream extends EventTarget {
   async connect() {
     this.close();
     this.to(this.attempts === 0 ? "connecting" : "reconnecting");
-    const query = this.filters.query({ withText: false });
+    const query = this.filters.streamQuery;
     if (this.last !== null) query.set("after", this.last);
     const source = new AbortController();
     this.source = source;

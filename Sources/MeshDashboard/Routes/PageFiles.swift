@@ -31,6 +31,7 @@ struct PageFiles: Sendable {
             "page.css": File(PackageResources.page_css, "text/css; charset=utf-8"),
             "icon.svg": File(PackageResources.icon_svg, "image/svg+xml"),
             "main.js": File(PackageResources.main_js, script),
+            "address.js": File(PackageResources.address_js, script),
             "alerts.js": File(PackageResources.alerts_js, script),
             "colors.js": File(PackageResources.colors_js, script),
             "dom.js": File(PackageResources.dom_js, script),
