@@ -5,13 +5,14 @@ import { $, copied, el, text, debounced, once, request } from "/dom.js";
 import { allowControl } from "/control.js";
 import { Detail } from "/detail.js";
 import { Events, eventRow, join, liveRow, split } from "/events.js";
+import { Export } from "/export.js";
 import { Filters, conditions, encoded } from "/filters.js";
 import { Histogram } from "/histogram.js";
 import { Keeper } from "/keeper.js";
 import { installKeys } from "/keys.js";
 import { List } from "/list.js";
 import { Logs } from "/logs.js";
-import { logIn, logOut } from "/login.js";
+import { logIn, logOut, showUser } from "/login.js";
 import { Nodes } from "/nodes.js";
 import { Stream } from "/stream.js";
 import { clock } from "/times.js";
@@ -29,6 +30,7 @@ const nodes = new Nodes(filters);
 const keeper = new Keeper();
 const alerts = new Alerts(filters);
 const logs = new Logs(filters);
+const exporting = new Export(filters);
 
 // The stream
 
@@ -37,6 +39,8 @@ let problem = null;
 let note = null;
 /** Whether the list is to be loaded as soon as it is known where the stream is. */
 let isFresh = true;
+/** What the user may do; the server says more with each connection. */
+let can = {};
 
 function begin() {
   isFresh = true;
@@ -92,10 +96,10 @@ stream.addEventListener("keeper", ({ detail: report }) => keeper.set(report));
 stream.addEventListener("alerts", ({ detail: report }) => alerts.set(report));
 stream.addEventListener("hello", ({ detail: { login, logs: isAllowed } }) => {
   $("logout").hidden = !login;
-  logs.allow(isAllowed === true);
+  logs.allow(isAllowed === true && can.logs !== false);
   showWord();
 });
-stream.addEventListener("hello", ({ detail: { control } }) => { allowControl(control); nodes.refresh(); });
+stream.addEventListener("hello", ({ detail: { control } }) => { allowControl(control === true && can.control !== false); nodes.refresh(); });
 stream.addEventListener("time", ({ detail: { time, mesh } }) => nodes.toldUntil(mesh, time));
 stream.addEventListener("link", ({ detail }) => { ({ problem, note = null } = detail); showState(); });
 stream.addEventListener("state", showState);
@@ -372,6 +376,9 @@ async function enter() {
   const session = await request("/api/session").catch(() => null);
   if (session) {
     $("logout").hidden = !session.login;
+    can = session.can ?? {};
+    showUser(session);
+    exporting.allow(can.export !== false);
   }
   if (session?.login && !session.logged_in) askForToken(); else start();
 }

@@ -37,6 +37,7 @@ struct PageFiles: Sendable {
             "dom.js": File(PackageResources.dom_js, script),
             "session.js": File(PackageResources.session_js, script),
             "times.js": File(PackageResources.times_js, script),
+            "export.js": File(PackageResources.export_js, script),
             "filters.js": File(PackageResources.filters_js, script),
             "stream.js": File(PackageResources.stream_js, script),
             "events.js": File(PackageResources.events_js, script),
