@@ -16,6 +16,7 @@ import { logIn, logOut, showUser } from "/login.js";
 import { Nodes } from "/nodes.js";
 import { Stream } from "/stream.js";
 import { clock } from "/times.js";
+import { Wall } from "/wall.js";
 
 /** More than one wants to choose from. */
 const MAXIMUM_CHOICES = 500;
@@ -31,6 +32,7 @@ const keeper = new Keeper();
 const alerts = new Alerts(filters);
 const logs = new Logs(filters);
 const exporting = new Export(filters);
+const wall = new Wall({ filters, stream, nodes, alerts });
 
 // The stream
 
@@ -51,6 +53,8 @@ stream.addEventListener("position", () => {
   if (events.live !== null) return beginAnew();
   if (!isFresh) return;
   isFresh = false;
+  // The wall has no list.
+  if (wall.isOn) return events.clear();
   events.begin(stream.last);
   nodes.needSamples();
 });
@@ -61,7 +65,7 @@ function beginAnew() {
   isFresh = false;
   detail.close({ isStep: false });
   list.forget();
-  events.begin(stream.last);
+  if (!wall.isOn) events.begin(stream.last);
   histogram.reset();
   nodes.reset({ isKept: true });
 }
@@ -78,18 +82,22 @@ stream.addEventListener("unkept", ({ detail: { since, live: count } }) => {
   nodes.reset({ isKept: false });
 });
 stream.addEventListener("live", ({ detail: { event, raw } }) => {
+  wall.see(event);
+  if (wall.isOn) return;
   const row = liveRow(event, raw);
   events.addLive(row);
   nodes.sample(row.event);
   histogram.add(row);
 });
-stream.addEventListener("missed", ({ detail: missed }) => events.addMissed(missed));
+stream.addEventListener("missed", ({ detail: missed }) => { if (!wall.isOn) events.addMissed(missed); });
 stream.addEventListener("event", ({ detail: event }) => {
+  wall.see(event);
+  if (wall.isOn) return;
   events.add(event);
   nodes.sample(event);
   histogram.add(eventRow(event));
 });
-stream.addEventListener("gap", ({ detail: gap }) => events.addGap(gap));
+stream.addEventListener("gap", ({ detail: gap }) => { if (!wall.isOn) events.addGap(gap); });
 stream.addEventListener("mesh", ({ detail: mesh }) => { nodes.set(mesh); nodeChoices(); });
 stream.addEventListener("node", ({ detail: node }) => { nodes.update(node); nodeChoices(); });
 stream.addEventListener("keeper", ({ detail: report }) => keeper.set(report));
@@ -221,6 +229,7 @@ filters.addEventListener("change", async ({ detail: changed }) => {
 
 filters.addEventListener("view", ({ detail: changed }) => {
   showWord();
+  if (changed.includes("wall")) showWall();
   if (changed.includes("event")) showEvent();
   if (changed.some((key) => key.startsWith("log"))) logs.show();
 });
@@ -241,6 +250,16 @@ async function showEvent() {
   list.active = sequence;
   list.draw();
   detail.open(eventRow(event), created);
+}
+
+/** The list begins anew behind the wall, and the wall needs none. */
+function showWall() {
+  wall.show();
+  events.clear();
+  list.draw();
+  if (stream.state === "stopped") return;
+  begin();
+  if (!wall.isOn) histogram.load();
 }
 
 /** What the user was told last, until it is dismissed or the address changes. */
@@ -333,6 +352,7 @@ alerts.addEventListener("show", async ({ detail: sequence }) => {
 });
 $("pause").addEventListener("click", togglePause);
 $("copy-link").addEventListener("click", copyLink);
+$("wall-open").addEventListener("click", () => wall.enter());
 $("word-close").addEventListener("click", () => {
   filters.ignored = [];
   say("");
@@ -363,7 +383,7 @@ function nextTheme() {
 
 $("theme").addEventListener("click", nextTheme);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => histogram.recolor());
-installKeys({ list, detail, filters, actions: { pause: togglePause, theme: nextTheme, link: copyLink } });
+installKeys({ list, detail, filters, actions: { pause: togglePause, theme: nextTheme, wall: () => wall.enter(), link: copyLink } });
 
 function start() {
   begin();
@@ -387,4 +407,5 @@ theme(localStorage.getItem("theme") ?? "system");
 showFilters();
 showState();
 showWord();
+wall.show();
 enter();

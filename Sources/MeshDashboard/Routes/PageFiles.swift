@@ -59,6 +59,7 @@ struct PageFiles: Sendable {
             "keys.js": File(PackageResources.keys_js, script),
             "trouble.js": File(PackageResources.trouble_js, script),
             "login.js": File(PackageResources.login_js, script),
+            "wall.js": File(PackageResources.wall_js, script),
         ]
     }()
 
