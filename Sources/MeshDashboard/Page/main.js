@@ -1,6 +1,7 @@
 // Puts the page together.
 
 import { Alerts } from "/alerts.js";
+import { Away } from "/away.js";
 import { $, copied, el, text, debounced, once, request } from "/dom.js";
 import { allowControl } from "/control.js";
 import { Detail } from "/detail.js";
@@ -31,6 +32,7 @@ const nodes = new Nodes(filters);
 const keeper = new Keeper();
 const alerts = new Alerts(filters);
 const logs = new Logs(filters);
+new Away(filters, stream);
 const exporting = new Export(filters);
 const wall = new Wall({ filters, stream, nodes, alerts });
 

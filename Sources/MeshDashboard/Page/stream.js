@@ -78,6 +78,7 @@ export class Stream extends EventTarget {
     this.heard = performance.now();
     this.attempts = 0;
     if (id !== null) this.last = id;
+    this.tell("heard");
     const value = JSON.parse(data);
     if (name === "closed") return this.lost(value);
     this.problem = null;

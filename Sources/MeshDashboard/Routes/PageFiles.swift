@@ -33,6 +33,7 @@ struct PageFiles: Sendable {
             "main.js": File(PackageResources.main_js, script),
             "address.js": File(PackageResources.address_js, script),
             "alerts.js": File(PackageResources.alerts_js, script),
+            "away.js": File(PackageResources.away_js, script),
             "colors.js": File(PackageResources.colors_js, script),
             "dom.js": File(PackageResources.dom_js, script),
             "session.js": File(PackageResources.session_js, script),
