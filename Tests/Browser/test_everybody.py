@@ -81,7 +81,7 @@ class EverybodyTests(DashboardCase):
             if not is_seen:
                 unseen.append(name)
         self.assertLessEqual({"skip", "pause", "theme", "help-open", "name", "tools-scroll", "pattern", "node", "type", "text",
-                              "histogram", "list", "copy-link", "wall-open", "export-csv", "export-ndjson"}, reached)
+                              "histogram", "list", "copy-link", "notify", "wall-open", "export-csv", "export-ndjson"}, reached)
         self.assertEqual([name for name in unseen if name != "BODY"], [])
         # The list by the arrows, as a grid; the screen reader is told which row it is on.
         page.page.focus("#list")

@@ -15,6 +15,7 @@ import { List } from "/list.js";
 import { Logs } from "/logs.js";
 import { logIn, logOut, showUser } from "/login.js";
 import { Nodes } from "/nodes.js";
+import { Notifications } from "/notify.js";
 import { Stream } from "/stream.js";
 import { clock } from "/times.js";
 import { Wall } from "/wall.js";
@@ -33,6 +34,7 @@ const keeper = new Keeper();
 const alerts = new Alerts(filters);
 const logs = new Logs(filters);
 new Away(filters, stream);
+const notifications = new Notifications(stream);
 const exporting = new Export(filters);
 const wall = new Wall({ filters, stream, nodes, alerts });
 
@@ -352,6 +354,8 @@ alerts.addEventListener("show", async ({ detail: sequence }) => {
   list.draw();
   open(eventRow(event));
 });
+notifications.addEventListener("say", ({ detail: words }) => say(words));
+notifications.addEventListener("open", ({ detail: alert }) => { if (!wall.isOn) alerts.show(alert); });
 $("pause").addEventListener("click", togglePause);
 $("copy-link").addEventListener("click", copyLink);
 $("wall-open").addEventListener("click", () => wall.enter());

@@ -60,6 +60,7 @@ struct PageFiles: Sendable {
             "keys.js": File(PackageResources.keys_js, script),
             "trouble.js": File(PackageResources.trouble_js, script),
             "login.js": File(PackageResources.login_js, script),
+            "notify.js": File(PackageResources.notify_js, script),
             "wall.js": File(PackageResources.wall_js, script),
         ]
     }()
