@@ -17,8 +17,12 @@ class Browser:
         sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
         self.chromium = self.playwright.chromium.launch(executable_path=executable, args=[*sandbox, *arguments])
 
-    def open(self, address, width=1360, height=900, **options):
-        return Page(self.chromium.new_context(viewport={"width": width, "height": height}, **options), address)
+    def open(self, address, width=1360, height=900, prepare=None, **options):
+        """`prepare` is called with the context, before there is a page."""
+        context = self.chromium.new_context(viewport={"width": width, "height": height}, **options)
+        if prepare:
+            prepare(context)
+        return Page(context, address)
 
     def close(self):
         self.chromium.close()
@@ -63,7 +67,19 @@ class Page:
                                     arg=pattern)
 
     def wait_for_address(self, query):
-        self.page.wait_for_function("query => location.search === query", arg=query)
+        """The open event aside."""
+        self.page.wait_for_function("""query => {
+            const found = new URLSearchParams(location.search);
+            found.delete('event');
+            return (found.size ? '?' + found : '') === query;
+        }""", arg=query)
+
+    def shift_clock(self, seconds):
+        """What time it is for the page's scripts, from now on."""
+        self.evaluate("""(seconds) => {
+            const real = Date.now;
+            Date.now = () => real() + seconds * 1000;
+        }""", seconds)
 
     def scroll_down(self):
         """To the last row that is loaded. Returns whether there is none behind it in the stream."""

@@ -81,7 +81,7 @@ class EverybodyTests(DashboardCase):
             if not is_seen:
                 unseen.append(name)
         self.assertLessEqual({"skip", "pause", "theme", "help-open", "name", "tools-scroll", "pattern", "node", "type", "text",
-                              "histogram", "list"}, reached)
+                              "histogram", "list", "copy-link", "notify", "wall-open", "export-csv", "export-ndjson"}, reached)
         self.assertEqual([name for name in unseen if name != "BODY"], [])
         # The list by the arrows, as a grid; the screen reader is told which row it is on.
         page.page.focus("#list")
@@ -134,7 +134,7 @@ class EverybodyTests(DashboardCase):
             page.row(f"p{width}").tap()
             page.page.wait_for_selector("#detail pre .key")
             self.assert_nothing_sticks_out(page, width)
-            small = page.evaluate("""() => [...document.querySelectorAll('.bar button, .filters button, .filters input, .detail button')]
+            small = page.evaluate("""() => [...document.querySelectorAll('.bar button, .filters button, .filters input, .detail button, .status button')]
                 .filter((element) => element.offsetParent && element.offsetHeight < 32).map((element) => element.id || element.textContent)""")
             self.assertEqual(small, [])
 

@@ -132,10 +132,10 @@ export class Alerts extends EventTarget {
 
 const silencedUntil = ({ silenced_until: until }) => until !== null && parse(until) > now() ? parse(until) : null;
 
-const isQuiet = (alert) => alert.acknowledged || silencedUntil(alert) !== null;
+export const isQuiet = (alert) => alert.acknowledged || silencedUntil(alert) !== null;
 
 /** As the server sends them, those behind the others that no target is told of. */
-function sorted(firing) {
+export function sorted(firing) {
   const rank = (alert) => (isQuiet(alert) ? 10 : 0) + (RANKS[alert.severity] ?? 1);
   return firing.map((alert, index) => ({ alert, index, rank: rank(alert) }))
     .sort((one, other) => one.rank - other.rank || one.index - other.index)
@@ -143,7 +143,7 @@ function sorted(firing) {
 }
 
 /** What it is about, as in notifications: `whisper on pi`. */
-function about({ group }) {
+export function about({ group }) {
   const labels = Object.entries(group);
   if (labels.length === 2 && "tool" in group && "node" in group) return `${group.tool} on ${group.node}`;
   return labels.map(([label, value]) => label === "node" || label === "tool" ? value : `${label} ${value}`).join(", ");

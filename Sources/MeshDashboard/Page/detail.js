@@ -1,6 +1,6 @@
 // One event, whole.
 
-import { $, el, request } from "/dom.js";
+import { $, copied, el } from "/dom.js";
 import { join } from "/events.js";
 import { aboutNode } from "/filters.js";
 import { absolute, ago, parse } from "/times.js";
@@ -13,6 +13,8 @@ const MAXIMUM_COLORED = 200_000;
 
 export class Detail {
   sequence = null;
+  /** Is called before it closes by itself: the address then has what was open. */
+  beforeClosing = () => {};
 
   constructor(filters) {
     this.filters = filters;
@@ -21,7 +23,14 @@ export class Detail {
 
   get isOpen() { return this.sequence !== null; }
 
-  close() {
+  /** Closes it, in the address too. */
+  close(options) {
+    this.beforeClosing();
+    this.hide();
+    this.filters.change({ event: null }, options);
+  }
+
+  hide() {
     this.sequence = null;
     this.element.hidden = true;
     document.body.classList.remove("has-detail");
@@ -53,8 +62,7 @@ export class Detail {
     const about = aboutNode(event);
     const button = (label, action, title) => el("button", { type: "button", title, onclick: action }, label);
     const copy = button("Copy JSON", async () => {
-      await navigator.clipboard?.writeText(raw).catch(() => {});
-      copy.textContent = "Copied";
+      copy.textContent = await copied(raw) ? "Copied" : "Not copied: select it below";
     });
     const time = (at) => el("time", { datetime: new Date(at).toISOString(), title: absolute(at) }, `${absolute(at)} (${ago(at)})`);
     this.element.replaceChildren(

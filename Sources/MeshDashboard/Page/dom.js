@@ -81,6 +81,25 @@ export function once(body) {
   };
 }
 
+/** Puts text where the user can paste it from; returns whether that was possible. */
+export async function copied(value) {
+  try {
+    await navigator.clipboard.writeText(value);
+    return true;
+  } catch {
+    // Without HTTPS there is no such clipboard, but what is selected can be copied.
+    const field = el("textarea", { class: "sr", "aria-hidden": "true", tabindex: "-1" });
+    const focused = document.activeElement;
+    field.value = value;
+    (focused?.closest("dialog") ?? document.body).append(field);
+    field.select();
+    const isDone = document.execCommand("copy");
+    field.remove();
+    focused?.focus?.({ preventScroll: true });
+    return isDone;
+  }
+}
+
 /** What is answered, as JSON; throws an error with `status`, `code` and a message that says what to do. */
 export async function request(path, options = {}) {
   let answer;

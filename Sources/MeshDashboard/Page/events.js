@@ -197,10 +197,7 @@ export class Events extends EventTarget {
     const query = this.filters.query();
     query.set("limit", String(PAGE));
     if (before !== null) query.set("before", join(before, this.created));
-    if (this.filters.isBounded) {
-      query.set("since", new Date(this.filters.since).toISOString());
-      query.set("until", new Date(this.filters.until).toISOString());
-    }
+    for (const [name, value] of this.filters.times()) query.set(name, value);
     try {
       const page = await request(`/api/events?${encoded(query)}`);
       if (generation !== this.generation) return;
@@ -225,7 +222,7 @@ export class Events extends EventTarget {
 }
 
 /** The sequence of an id, and when its stream was created, as text: it has more digits than a number. */
-function split(id) {
+export function split(id) {
   const [sequence, created] = id.split("-");
   return [Number(sequence), created ?? null];
 }

@@ -1,6 +1,6 @@
-// The filters, kept in the address: a link shows another person the same.
+// What is shown, kept in the address: a link shows another person the same.
 
-export const RANGES = [["5m", 300], ["15m", 900], ["1h", 3600], ["6h", 21_600], ["24h", 86_400]];
+import { KEYS, RANGES, STANDARD_RANGE, read } from "/address.js";
 
 /** The types of events that one node emits about another, which their data names. */
 const REPORTS = new Set(["node.unreachable", "node.recovered", "node.forgotten", "node.maintenance"]);
@@ -9,45 +9,88 @@ const REPORTS = new Set(["node.unreachable", "node.recovered", "node.forgotten",
 export const aboutNode = ({ type, node, data }) =>
   REPORTS.has(type) && typeof data?.node === "string" && data.node || node;
 
+/** What is shown beside the events that are selected. */
+const VIEWS = ["event", "log", "logText", "logStandardError", "wall"];
+/** What is typed is no step that one goes back to. */
+const TYPED = ["text", "pattern", "where", "logText"];
+
 export class Filters extends EventTarget {
+  /** What the address has and the page does not know: names of parameters, with their values where the name is known. */
+  ignored = [];
+
   constructor() {
     super();
     this.read();
-    addEventListener("popstate", () => { this.read(); this.tell(["pattern", "range"]); });
+    addEventListener("popstate", () => {
+      const before = this.values();
+      this.read();
+      this.tell(KEYS.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(this[key])));
+    });
   }
 
   read() {
-    const query = new URLSearchParams(location.search);
-    this.pattern = query.get("pattern") ?? "";
-    this.types = query.getAll("type");
-    this.node = query.get("node") ?? "";
-    this.where = query.getAll("where");
-    this.text = query.get("text") ?? "";
-    this.range = RANGES.some(([name]) => name === query.get("range")) ? query.get("range") : "15m";
-    this.since = time(query.get("since"));
-    this.until = time(query.get("until"));
-    if (this.since === null || this.until === null || this.since >= this.until) this.since = this.until = null;
+    const { values, ignored } = read(location.search);
+    Object.assign(this, values);
+    this.ignored = ignored;
   }
 
-  /** Changes some of it; tells what has changed. */
-  change(values) {
-    const changed = Object.keys(values).filter((key) => JSON.stringify(values[key]) !== JSON.stringify(this[key]));
+  values() { return Object.fromEntries(KEYS.map((key) => [key, this[key]])); }
+
+  /**
+   * Changes some of it; tells what has changed. An open event is closed by another selection of events.
+   *
+   * @param isStep whether going back undoes it; what is typed is none.
+   */
+  change(values, { isStep = true } = {}) {
+    const isOther = (key) => JSON.stringify(values[key]) !== JSON.stringify(this[key]);
+    const isSelection = Object.keys(values).some((key) => isOther(key) && key !== "range" && !VIEWS.includes(key));
+    if (isSelection && this.event !== null) values = { event: null, ...values };
+    const changed = Object.keys(values).filter(isOther);
     if (changed.length === 0) return;
     Object.assign(this, values);
-    const query = this.query();
-    if (this.range !== "15m") query.set("range", this.range);
-    if (this.isBounded) {
-      query.set("since", new Date(this.since).toISOString());
-      query.set("until", new Date(this.until).toISOString());
+    this.ignored = [];
+    const isNew = isStep && !changed.every((key) => TYPED.includes(key));
+    try {
+      history[isNew ? "pushState" : "replaceState"](null, "", this.address);
+    } catch {
+      // A browser takes so many changes at a time; the next one has this, too.
     }
-    const address = query.size ? `?${query}` : location.pathname;
-    // Typing is no step that one goes back to.
-    const isStep = !["text", "pattern", "where"].some((key) => changed.includes(key));
-    history[isStep ? "pushState" : "replaceState"](null, "", address);
     this.tell(changed);
   }
 
-  tell(changed) { this.dispatchEvent(new CustomEvent("change", { detail: changed })); }
+  /** Tells what selects events as `change`, what is shown beside them as `view`. */
+  tell(changed) {
+    const views = changed.filter((key) => VIEWS.includes(key)), others = changed.filter((key) => !VIEWS.includes(key));
+    if (others.length) this.dispatchEvent(new CustomEvent("change", { detail: others }));
+    if (views.length) this.dispatchEvent(new CustomEvent("view", { detail: views }));
+  }
+
+  /** The address of what is shown, without the host. */
+  get address() {
+    const query = this.query();
+    if (this.range !== STANDARD_RANGE) query.set("range", this.range);
+    for (const [name, value] of this.times()) query.set(name, value);
+    if (this.event !== null) query.set("event", this.event);
+    if (this.log) {
+      query.set("log", this.log.tool);
+      query.set("log-node", this.log.node);
+      if (this.logText) query.set("log-text", this.logText);
+      if (this.logStandardError) query.set("log-stderr", "1");
+    }
+    if (this.wall) query.set("wall", "1");
+    return query.size ? `?${query}` : location.pathname;
+  }
+
+  /** The same with other values. */
+  addressWith(values) { return Object.assign(Object.create(this), values).address; }
+
+  /** The bounds of a time that is over, as parameters; none when what comes is shown. */
+  times() {
+    return this.isBounded ? [["since", new Date(this.since).toISOString()], ["until", new Date(this.until).toISOString()]] : [];
+  }
+
+  /** What the stream is asked for: the wall is about the whole mesh. */
+  get streamQuery() { return this.wall ? new URLSearchParams() : this.query({ withText: false }); }
 
   clear() { this.change({ pattern: "", types: [], node: "", where: [], text: "", since: null, until: null }); }
 
@@ -92,11 +135,6 @@ export function conditions(text) {
     found.push(...others);
   });
   return found.map((condition) => condition.trim()).filter(Boolean);
-}
-
-function time(value) {
-  const parsed = value === null ? NaN : Date.parse(value);
-  return Number.isNaN(parsed) ? null : parsed;
 }
 
 /** The query as the server reads it: it takes + for a plus. */

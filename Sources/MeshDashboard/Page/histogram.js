@@ -48,6 +48,8 @@ export class Histogram {
   }
 
   async load() {
+    // Behind the wall there is nothing to draw.
+    if (!this.canvas.clientWidth) return;
     const generation = this.generation += 1;
     const seconds = this.filters.rangeSeconds;
     const bars = Math.max(24, Math.min(120, Math.floor(this.canvas.clientWidth / 8)));

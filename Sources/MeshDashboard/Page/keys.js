@@ -5,7 +5,7 @@ import { $, el } from "/dom.js";
 const KEYS = [
   ["/", "search in type, node and data"], ["p", "pause, or go on"], ["j  k", "next and previous event"],
   ["Enter", "open the event"], ["Esc", "close, or show all times again"], ["g", "to the newest event"],
-  ["c", "clear the filters"], ["t", "light, dark or as the system"], ["?", "this help"],
+  ["c", "clear the filters"], ["t", "light, dark or as the system"], ["w", "the wall: large, for a screen in the corner"], ["l", "copy the link to what is shown"], ["?", "this help"],
 ];
 
 /** `actions` has a function for each name. */
@@ -29,7 +29,7 @@ export function installKeys({ list, detail, filters, actions }) {
     const isOnList = event.target === list.element || event.target === document.body;
     const action = {
       "/": () => { $("text").focus(); $("text").select(); },
-      p: actions.pause, t: actions.theme, c: () => filters.clear(), "?": openHelp, g: () => list.toNewest(),
+      p: actions.pause, t: actions.theme, w: actions.wall, l: actions.link, c: () => filters.clear(), "?": openHelp, g: () => list.toNewest(),
       j: () => list.move(1), k: () => list.move(-1),
       ArrowDown: isOnList && (() => list.move(1)), ArrowUp: isOnList && (() => list.move(-1)),
       Enter: isOnList && (() => list.open()),

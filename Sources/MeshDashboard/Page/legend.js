@@ -2,7 +2,7 @@
 
 import { $, el, text } from "/dom.js";
 import { colorName, MARKED } from "/colors.js";
-import { RANGES } from "/filters.js";
+import { RANGES } from "/address.js";
 
 const MAXIMUM_TYPES = 9;
 

@@ -1,7 +1,7 @@
 // Who may see this: the token goes to the server once, which answers with a cookie that no script can read, and with a key that
 // only this page can.
 
-import { $, request } from "/dom.js";
+import { $, request, text, title } from "/dom.js";
 import { keepSession } from "/session.js";
 
 /** Asks for the token until it is right. */
@@ -35,6 +35,15 @@ export function logIn() {
 }
 
 let waiting = Promise.resolve();
+
+/** Says who is logged in, where users have names or roles. @param session what `/api/session` answers. */
+export function showUser({ login, user, role }) {
+  const name = typeof user === "string" ? user : "", part = typeof role === "string" ? role : "";
+  const words = login && name && part ? `${name} (${part})` : login ? name || part : "";
+  $("user").hidden = !words;
+  text($("user"), words);
+  title($("user"), words && `Logged in as ${words}`);
+}
 
 export async function logOut() {
   await request("/api/session", { method: "DELETE" }).catch(() => {});

@@ -11,41 +11,69 @@ const INTERVAL = 1_000, PAUSE = 5_000;
 
 export class Logs {
   tool = null;
+  /** What is shown, as the address says it; null while the dialog is closed. */
+  shown = null;
   /** Where the next part begins. */
   next = null;
   /** Grows with each search, so that an answer that comes late is told from the present one. */
   turn = 0;
   timer = 0;
+  /** Whether a text is being typed that is not searched for yet. */
+  isTyping = false;
 
-  constructor() {
+  constructor(filters) {
+    this.filters = filters;
     this.dialog = $("logs");
     this.list = $("logs-list");
     $("tools").addEventListener("click", ({ target }) => {
       const button = target.closest(".open-log");
-      if (button && !button.disabled) this.open(button.closest("tr").tool);
+      if (!button || button.disabled) return;
+      const { node, name } = button.closest("tr").tool;
+      filters.change({ log: { node, tool: name }, logText: "", logStandardError: false });
     });
     $("logs-close").addEventListener("click", () => this.dialog.close());
-    this.dialog.addEventListener("close", () => this.stop());
-    const again = debounced(250, () => this.begin());
-    $("logs-text").addEventListener("input", again);
-    $("logs-stderr").addEventListener("change", () => this.begin());
+    this.dialog.addEventListener("close", () => {
+      this.stop();
+      filters.change({ log: null, logText: "", logStandardError: false });
+    });
+    const later = debounced(250, () => this.take());
+    $("logs-text").addEventListener("input", () => { this.isTyping = true; later(); });
+    $("logs-stderr").addEventListener("change", () => this.take());
     document.addEventListener("visibilitychange", () => { if (!document.hidden && this.tool) this.load(); });
   }
 
   /** Whether the page may read logs at all. */
-  allow(isAllowed) { document.body.dataset.logs = isAllowed; }
+  allow(isAllowed) {
+    document.body.dataset.logs = isAllowed;
+    this.show();
+  }
 
-  open(tool) {
-    this.tool = tool;
-    text($("logs-title"), `${tool.name} on ${tool.node}`);
-    $("logs-text").value = "";
-    $("logs-stderr").checked = false;
+  /** Shows the log that the address names, or none. */
+  show() {
+    const { log, logText, logStandardError } = this.filters;
+    const isAllowed = document.body.dataset.logs === "true";
+    if (!log || !isAllowed || this.filters.wall) return this.dialog.close();
+    const key = JSON.stringify([log, logText, logStandardError]);
+    if (this.shown === key) return;
+    this.shown = key;
+    this.tool = log;
+    text($("logs-title"), `${log.tool} on ${log.node}`);
+    if (!this.isTyping) $("logs-text").value = logText;
+    $("logs-stderr").checked = logStandardError;
     if (!this.dialog.open) this.dialog.showModal();
     this.begin();
   }
 
+  /** Searches for what the fields say. */
+  take() {
+    this.isTyping = false;
+    if (this.tool) this.filters.change({ logText: $("logs-text").value, logStandardError: $("logs-stderr").checked });
+  }
+
   stop() {
     this.turn += 1;
+    this.isTyping = false;
+    this.shown = null;
     clearTimeout(this.timer);
     this.tool = null;
     this.list.replaceChildren();
@@ -66,9 +94,9 @@ export class Logs {
     const { turn, tool } = this;
     let pause = INTERVAL;
     try {
-      const query = new URLSearchParams({ node: tool.node, tool: tool.name, lines: 500 });
-      if ($("logs-text").value) query.set("text", $("logs-text").value);
-      if ($("logs-stderr").checked) query.set("stderr", "true");
+      const query = new URLSearchParams({ node: tool.node, tool: tool.tool, lines: 500 });
+      if (this.filters.logText) query.set("text", this.filters.logText);
+      if (this.filters.logStandardError) query.set("stderr", "true");
       if (this.next) query.set("after", this.next);
       const answer = await request(`/api/logs?${encoded(query)}`);
       if (turn !== this.turn) return;
@@ -93,7 +121,7 @@ export class Logs {
     list.append(...lines.slice(-MAXIMUM).map(row));
     while (list.childElementCount > MAXIMUM) list.firstElementChild.remove();
     this.next = next ?? this.next;
-    text($("logs-status"), list.childElementCount ? "" : $("logs-text").value || $("logs-stderr").checked ? "No line matches." : "Nothing was written yet.");
+    text($("logs-status"), list.childElementCount ? "" : this.filters.logText || this.filters.logStandardError ? "No line matches." : "Nothing was written yet.");
     if (isAtEnd) list.scrollTop = list.scrollHeight;
   }
 }

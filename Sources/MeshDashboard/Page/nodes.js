@@ -36,6 +36,8 @@ export class Nodes {
   summary = null;
   /** The time as of which the mesh is shown, when that is some time ago; null when it is not. */
   asOf = null;
+  /** Whether something else is shown in place of the nodes, as the wall is. */
+  isCovered = false;
   hasSamples = false;
 
   constructor(filters) {
@@ -135,26 +137,43 @@ export class Nodes {
   }
 
   render() {
+    if (this.isCovered) return;
     const nodes = sortedNodes([...this.nodes.values()]);
     const tools = sortedTools(nodes);
     this.cards.render(nodes, this.samples, this.isKnown, this.leftOut.nodes);
     renderTools(tools, this.isKnown, this.leftOut.tools, this.toolSamples);
-    this.renderSummary(nodes, tools);
+    this.renderSummary(tools);
   }
 
-  renderSummary(nodes, tools) {
-    const count = (list, test) => list.filter(test).length;
+  /** How many there are, and how they are: the server's counts when it has not sent all. */
+  totals() { return this.summary ?? this.counted(); }
+
+  counted() {
     // What is in maintenance is in no trouble.
-    const expected = new Set(nodes.filter(isInMaintenance).map(({ name }) => name));
-    const all = this.summary ?? {
-      nodes: nodes.length, online: count(nodes, ({ status }) => status === "online"),
-      degraded: count(nodes, ({ name, status }) => status === "degraded" && !expected.has(name)),
-      unreachable: count(nodes, ({ name, status }) => status === "unreachable" && !expected.has(name)),
-      tools: tools.length, running: count(tools, ({ state }) => state === "running"),
-      failed: count(tools, ({ node, state, uncertain }) => state === "failed" && !uncertain && !expected.has(node)),
-      backing_off: count(tools, ({ node, state, uncertain }) => state === "backing_off" && !uncertain && !expected.has(node)),
-    };
-    const unhealthy = count(tools, (tool) => isUnhealthy(tool) && !tool.uncertain && !expected.has(tool.node));
+    const totals = { nodes: this.nodes.size, online: 0, degraded: 0, unreachable: 0, tools: 0, running: 0, failed: 0, backing_off: 0 };
+    for (const node of this.nodes.values()) {
+      const isExpected = isInMaintenance(node);
+      if (node.status === "online") totals.online += 1;
+      else if (!isExpected && (node.status === "degraded" || node.status === "unreachable")) totals[node.status] += 1;
+      for (const { state, uncertain } of node.tools) {
+        if (state === "removed") continue;
+        totals.tools += 1;
+        if (state === "running") totals.running += 1;
+        else if (!isExpected && !uncertain && (state === "failed" || state === "backing_off")) totals[state] += 1;
+      }
+    }
+    return totals;
+  }
+
+  /** How many are in trouble that the server has not sent. */
+  unseenTroubles() {
+    const troubles = ({ degraded, unreachable, failed, backing_off: backingOff }) => degraded + unreachable + failed + backingOff;
+    return this.summary ? Math.max(0, troubles(this.summary) - troubles(this.counted())) : 0;
+  }
+
+  renderSummary(tools) {
+    const all = this.totals();
+    const unhealthy = tools.filter((tool) => isUnhealthy(tool) && !tool.uncertain && !isInMaintenance(this.nodes.get(tool.node))).length;
     const bad = all.degraded + all.unreachable, { failed, backing_off: backingOff } = all;
     text($("nodes-count"), all.nodes ? `${all.online} of ${all.nodes} online` : "");
     $("as-of").hidden = this.asOf === null;

@@ -24,6 +24,8 @@ export class Stream extends EventTarget {
   retryAt = 0;
   heard = 0;
   state = "connecting";
+  /** Whether it stays open while the tab is hidden: it is listened to for notifications. */
+  isNeeded = false;
 
   constructor(filters) {
     super();
@@ -34,7 +36,7 @@ export class Stream extends EventTarget {
       clearTimeout(hiding);
       if (!document.hidden) { if (this.state === "asleep") this.connect(); return; }
       hiding = setTimeout(() => {
-        if (!document.hidden || this.state === "stopped" || this.state === "refused") return;
+        if (!document.hidden || this.isNeeded || this.state === "stopped" || this.state === "refused") return;
         this.close();
         this.to("asleep");
       }, HIDDEN);
@@ -52,7 +54,7 @@ export class Stream extends EventTarget {
   async connect() {
     this.close();
     this.to(this.attempts === 0 ? "connecting" : "reconnecting");
-    const query = this.filters.query({ withText: false });
+    const query = this.filters.streamQuery;
     if (this.last !== null) query.set("after", this.last);
     const source = new AbortController();
     this.source = source;
@@ -78,6 +80,7 @@ export class Stream extends EventTarget {
     this.heard = performance.now();
     this.attempts = 0;
     if (id !== null) this.last = id;
+    this.tell("heard");
     const value = JSON.parse(data);
     if (name === "closed") return this.lost(value);
     this.problem = null;
@@ -95,6 +98,12 @@ export class Stream extends EventTarget {
     const { source } = this;
     this.source = null;
     source?.abort();
+  }
+
+  /** Whether it listens while the tab is hidden, too. */
+  need(isNeeded) {
+    this.isNeeded = isNeeded;
+    if (isNeeded && this.state === "asleep") this.connect();
   }
 
   /** Closes it for good, until `begin` or `connect`. */

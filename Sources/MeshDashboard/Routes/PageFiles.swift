@@ -32,11 +32,14 @@ struct PageFiles: Sendable {
             "page.css": File(PackageResources.page_css, "text/css; charset=utf-8"),
             "icon.svg": File(PackageResources.icon_svg, "image/svg+xml"),
             "main.js": File(PackageResources.main_js, script),
+            "address.js": File(PackageResources.address_js, script),
             "alerts.js": File(PackageResources.alerts_js, script),
+            "away.js": File(PackageResources.away_js, script),
             "colors.js": File(PackageResources.colors_js, script),
             "dom.js": File(PackageResources.dom_js, script),
             "session.js": File(PackageResources.session_js, script),
             "times.js": File(PackageResources.times_js, script),
+            "export.js": File(PackageResources.export_js, script),
             "filters.js": File(PackageResources.filters_js, script),
             "stream.js": File(PackageResources.stream_js, script),
             "events.js": File(PackageResources.events_js, script),
@@ -58,6 +61,8 @@ struct PageFiles: Sendable {
             "keys.js": File(PackageResources.keys_js, script),
             "trouble.js": File(PackageResources.trouble_js, script),
             "login.js": File(PackageResources.login_js, script),
+            "notify.js": File(PackageResources.notify_js, script),
+            "wall.js": File(PackageResources.wall_js, script),
         ]
     }()
 
