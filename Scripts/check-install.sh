@@ -89,7 +89,7 @@ for page in "$root"/share/man/man1/*.1; do
     quiet groff -man -Kutf8 -Tutf8 -ww -z "$page"
     count=$((count + 1))
 done
-for command in $("$program" --help | sed -n '/^SUBCOMMANDS:/,$s/^  \([a-z-]*\) .*/\1/p'); do
+for command in $("$program" --help | sed -n '/SUBCOMMANDS:$/,$s/^  \([a-z-]*\) .*/\1/p'); do
     [ "$command" = help ] || [ -e "$root/share/man/man1/mesh-events-$command.1" ] || fail "no manual page for $command"
 done
 [ "$count" -ge 15 ] || fail "only $count manual pages"

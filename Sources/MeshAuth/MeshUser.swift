@@ -116,8 +116,8 @@ public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
     /// What the role is for, in a few words.
     public var summary: String {
         switch self {
-        case .node: "emits all events, reads all, takes those of its durables, answers for its own tools"
-        case .tool: "emits events.user.> only, reads all events, takes those of its durables"
+        case .node: "emits and reads events, takes its durables, answers for its tools"
+        case .tool: "emits events.user.> only, reads all events, takes its durables"
         case .observer: "reads all events, emits none"
         case .operator: "reads all events and logs, controls tools"
         case .admin: "everything: creates and deletes streams and durables, controls tools"

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MeshSupervision
 import NATSClient
 
 /// The root command; the only place that turns a command's result into an exit code.
@@ -7,28 +8,32 @@ import NATSClient
 struct MeshEventsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mesh-events",
-        abstract: "Emit, watch and list the events of a mesh of nodes and tools.",
+        abstract: "Run the nodes and tools of a mesh, and emit, watch and list their events.",
         discussion: """
             Events are sent over NATS; the JetStream stream MESH_EVENTS keeps them for 24 hours, its \
             archive for 7 days.
 
+            FIRST STEPS
+              mesh-events init                 # writes mesh.yaml: a node with a tool
+              mesh-events serve --dashboard    # runs it, with a server and a page
+              mesh-events status               # in another terminal: how it is
+              mesh-events doctor               # what could be better, and how
+
             EXAMPLES, each in a terminal of its own:
-              mesh-events serve                # a node with a server of its own
               mesh-events watch                # every event as it arrives
               mesh-events watch 'tool.*'       # only those of tools
-              mesh-events emit tool.installed tool=whisper version=v1.4
               mesh-events list --since 10m     # what happened lately
               mesh-events replay --follow      # all stored events, then new ones
-              mesh-events status               # the state of nodes and tools
-              mesh-events status --check       # the same with an exit code, for scripts
-              mesh-events tool logs whisper -f # what a tool writes
-              mesh-events dashboard            # all of that on a web page, live
+              mesh-events emit user.backup.done files=120
+              mesh-events status --check       # the state, as an exit code for scripts
+              mesh-events tool logs clock -f   # what a tool writes
               mesh-events wait-for node.joined --node pi --timeout 5m
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
               mesh-events dead-letters list alerts    # what was given up; retry, discard
-              mesh-events doctor               # what could be better, and how
+              mesh-events alert list           # what fires now
 
-            `mesh-events auth` sets up users, so that only they get access.
+            Without `mesh-events auth` every program that reaches the server may do everything; by default that is \
+            this machine alone.
 
             SERVER: --nats, else the environment variable JB_NATS_URL, else that of the `nats` tool's context: --context, \
             else NATS_CONTEXT, else the selected one (not for `serve`, which starts a server); else nats://127.0.0.1:4222. \
@@ -44,16 +49,29 @@ struct MeshEventsCommand: AsyncParsableCommand {
             something has failed or is unreachable; `doctor`: 2 something fails.
             """,
         version: PackageVersion.current,
-        subcommands: [
-            EmitCommand.self, WatchCommand.self, ListCommand.self, ReplayCommand.self, OnCommand.self,
-            DeadLettersCommand.self, StatusCommand.self, WaitForCommand.self, ExportCommand.self, ImportCommand.self,
-            StreamCommand.self, NodeCommand.self, ToolCommand.self, LogsCommand.self, AlertCommand.self,
-            ServeCommand.self,
-            KeepCommand.self,
-            DashboardCommand.self, MCPCommand.self,
-            DoctorCommand.self,
-            AuthCommand.self, KeyCommand.self, ContextCommand.self,
-            SchemaCommand.self,
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Set-up",
+                subcommands: [
+                    InitCommand.self, ServeCommand.self, DoctorCommand.self, AuthCommand.self, KeyCommand.self,
+                    ContextCommand.self,
+                ]
+            ),
+            CommandGroup(
+                name: "Mesh",
+                subcommands: [
+                    StatusCommand.self, DashboardCommand.self, ToolCommand.self, NodeCommand.self, LogsCommand.self,
+                    AlertCommand.self, KeepCommand.self, MCPCommand.self,
+                ]
+            ),
+            CommandGroup(
+                name: "Event",
+                subcommands: [
+                    WatchCommand.self, ListCommand.self, EmitCommand.self, WaitForCommand.self, OnCommand.self,
+                    DeadLettersCommand.self, ReplayCommand.self, ExportCommand.self, ImportCommand.self,
+                    StreamCommand.self, SchemaCommand.self,
+                ]
+            ),
         ]
     )
 
@@ -102,15 +120,37 @@ struct MeshEventsCommand: AsyncParsableCommand {
         }
         let failure =
             code == .validationFailure
-            ? CommandFailure(.usage, message(for: error)) : CommandFailure(describing: error)
+            ? CommandFailure(.usage, unknownCommand(arguments) ?? message(for: error))
+            : CommandFailure(describing: error)
         Diagnostics.say(failure.message + hint(for: failure, arguments))
         return failure.code.rawValue
     }
 
+    /// What is said of a first word that is no command.
+    private static func unknownCommand(_ arguments: [String]) -> String? {
+        guard let word = arguments.first, !word.hasPrefix("-"), word != "help", words(arguments).isEmpty else {
+            return nil
+        }
+        let names = configuration.subcommands.map { $0._commandName }
+        return "there is no command '\(word)'\(NearestName.hint(for: word, among: names))"
+    }
+
+    /// The words of a command line that name its command: `tool`, `logs`.
+    private static func words(_ arguments: [String]) -> [String] {
+        var words: [String] = []
+        var command: any ParsableCommand.Type = Self.self
+        for argument in arguments {
+            let known = command.configuration.subcommands
+            guard let next = known.first(where: { $0._commandName == argument }) else { break }
+            words.append(argument)
+            command = next
+        }
+        return words
+    }
+
     private static func hint(for failure: CommandFailure, _ arguments: [String]) -> String {
         guard failure.isInHelp else { return "" }
-        let names = configuration.subcommands.map { $0._commandName }
-        let command = arguments.first { names.contains($0) }.map { " " + $0 } ?? ""
+        let command = words(arguments).map { " " + $0 }.joined()
         let end = failure.message.last.map { ".?!".contains($0) } == true ? " See" : "; see"
         return "\(end) `mesh-events\(command) --help`"
     }

@@ -138,6 +138,17 @@ import Testing
         }
     }
 
+    @Test func aMistypedCommandIsNamedAndTheHelpIsThatOfTheCommandThatIsMeant() async throws {
+        let mistyped = try await Command.run(["srve", "--port", "0"])
+        #expect(mistyped.code == 64 && mistyped.error.contains("there is no command 'srve'"), "\(mistyped.error)")
+        #expect(mistyped.error.contains("did you mean 'serve'?"), "\(mistyped.error)")
+        expectOneLine(mistyped)
+        let logs = try await Command.run(["tool", "logs"])
+        #expect(logs.code == 64 && logs.error.contains("`mesh-events tool logs --help`"), "\(logs.error)")
+        let help = try await Command.run(["help", "alert", "check"])
+        #expect(help.code == 0 && help.output.contains("USAGE: mesh-events alert check"), "\(help.error)")
+    }
+
     @Test func helpOfEveryCommandHasExamplesThatCanBeCopied() async throws {
         for command in [[], ["emit"], ["watch"], ["list"], ["status"], ["wait-for"], ["serve"]] {
             let help = try await Command.run(command + ["--help"])

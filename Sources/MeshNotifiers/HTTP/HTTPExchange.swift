@@ -181,7 +181,8 @@ import MeshConcurrency
         private static func describe(_ error: NIOSSLError) -> String {
             let text = "\(error)"
             return text.contains("CERTIFICATE_VERIFY_FAILED")
-                ? "its certificate is not trusted; it must be signed by an authority that this machine knows"
+                ? "its certificate is not trusted; it must be signed by an authority that this machine knows (a bare Debian "
+                    + "knows none before `apt-get install ca-certificates`)"
                 : "TLS failed: \(text)"
         }
 

@@ -26,7 +26,7 @@ package struct ManifestReader {
     }
 
     /// The keys of a manifest. Those of alerts are read by the program that sends them.
-    package static let keys = ["node", "nats", "health", "tools", "alerts", "notify", "page"]
+    package static let keys = ["node", "nats", "auth", "health", "tools", "alerts", "notify", "page"]
     private static let maximumProblems = 100
     /// The longest name of a node, in bytes: `MeshState` drops events with longer ones.
     private static let maximumNodeName = 512
@@ -47,16 +47,32 @@ package struct ManifestReader {
     /// Reads the whole manifest.
     mutating func manifest(_ root: Node) -> ToolManifest {
         var manifest = ToolManifest()
+        var access: Node?
         for (key, value) in members(of: root, "the manifest", known: Self.keys) {
             switch key {
             case "node": manifest.node = nodeName(value)
             case "nats": servers(value, &manifest)
+            case "auth": access = value
             case "health": manifest.healthInterval = health(value)
             case "tools": manifest.tools = tools(value)
             default: break
             }
         }
+        if let access { manifest.authDirectory = authDirectory(access, isRemote: !manifest.servers.isEmpty) }
         return manifest
+    }
+
+    private mutating func authDirectory(_ node: Node, isRemote: Bool) -> String? {
+        guard let path = expanded(node, "auth") else { return nil }
+        guard !path.isEmpty else {
+            report("auth must name a directory of `mesh-events auth init`", at: node)
+            return nil
+        }
+        guard !isRemote else {
+            report("auth is about a server of the node's own, but nats names another; leave one of them out", at: node)
+            return nil
+        }
+        return self.path(path)
     }
 
     /// A message without control characters, and cut: it may quote the manifest and is shown on terminals.

@@ -30,12 +30,13 @@ import Foundation
 ///
 /// - `node`: the node's name.
 /// - `nats`: the server's URL, a list of URLs, or an object with `url` (one or a list) and `creds` (a file).
+/// - `auth`: instead of `nats`, a directory of `mesh-events auth init`: only its users may use the node's own server.
 /// - `health.interval`: the time between two health events of the node, as `10s` or `1m30s`.
 /// - `tools`: a list; `name` and `command` are needed.
 /// - `command`: a list, the program first; a string is a program without arguments. No shell is involved: write
 ///   `[sh, -c, "…"]` to have one.
 /// - `directory`: the tool's working directory; the manifest's own when it is left out. Relative paths here, in
-///   `creds`, and of a program with a `/` in it start from the manifest's directory.
+///   `creds` and `auth`, and of a program with a `/` in it start from the manifest's directory.
 /// - `crash_output`: how many of the last lines of output `tool.crashed` publishes, from 0 to 200.
 /// - `logs`: in how many files of which size its output is kept on the node; `false` for none.
 /// - `health`: the probe that the tool must pass while it runs: `http` (an address), `tcp` (`host:port`) or `exec` (a list,
@@ -58,7 +59,7 @@ import Foundation
 ///   it, the tool gets only a few of them (``ToolEnvironment``).
 /// - `publish`: keys of `config` whose values are published; other strings are not, see ``Redaction``. `secrets`: keys
 ///   whose values are not published, numbers included.
-/// - `${NAME}` and `${NAME:-default}` in strings of `nats`, `env` and `config` stand for environment variables; `$${`
+/// - `${NAME}` and `${NAME:-default}` in strings of `nats`, `auth`, `env` and `config` stand for environment variables; `$${`
 ///   stands for `${`. A variable that is not set and has no default is an error. The inserted value is never published,
 ///   and is not searched for variables itself.
 ///
@@ -70,6 +71,8 @@ public struct ToolManifest: Sendable, Hashable {
     public var servers: [String]
     /// The path of a credentials file; `nil` for none.
     public var credentials: String?
+    /// The path of the directory with the users of the node's own server; `nil` when the manifest has none.
+    public var authDirectory: String?
     /// The time between two health events of the node; `nil` when the manifest has none.
     public var healthInterval: Duration?
     /// The tools, in the order of the file; no two have the same name.
@@ -87,12 +90,14 @@ public struct ToolManifest: Sendable, Hashable {
         node: String? = nil,
         servers: [String] = [],
         credentials: String? = nil,
+        authDirectory: String? = nil,
         healthInterval: Duration? = nil,
         tools: [ToolSpecification] = []
     ) {
         self.node = node
         self.servers = servers
         self.credentials = credentials
+        self.authDirectory = authDirectory
         self.healthInterval = healthInterval
         self.tools = tools
     }

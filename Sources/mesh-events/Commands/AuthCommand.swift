@@ -27,15 +27,16 @@ struct AuthCommand: AsyncParsableCommand {
 
             A program without NKeys, as the Python SDK and programs in Go, logs in with a password (--password) and \
             finds the authority in SSL_CERT_FILE:
-              JB_NATS_URL=tls://garden:PASSWORD@host:4222 SSL_CERT_FILE=ca.pem python3 tool.py
+              export JB_NATS_URL=tls://garden:PASSWORD@host:4222 SSL_CERT_FILE=ca.pem
 
             EXAMPLES
               mesh-events auth init ~/mesh-auth --host mesh.local --host 192.168.1.5
               mesh-events serve --auth ~/mesh-auth --listen 0.0.0.0
               mesh-events auth add ~/mesh-auth alice --role observer
-              mesh-events auth add ~/mesh-auth pi --role node           # for serve --node pi elsewhere
+              mesh-events auth add ~/mesh-auth pi --role node    # for serve --node pi
               mesh-events auth add ~/mesh-auth mailer --role tool --durable alarms
-              mesh-events stream durable alarms user.alarm --nkey ~/mesh-auth/admin.nk --tls-ca ~/mesh-auth/ca.pem
+              mesh-events stream durable alarms user.alarm \\
+                --nkey ~/mesh-auth/admin.nk --tls-ca ~/mesh-auth/ca.pem
               mesh-events auth add ~/mesh-auth garden --role tool --password
               mesh-events auth remove ~/mesh-auth alice
 
@@ -47,6 +48,10 @@ struct AuthCommand: AsyncParsableCommand {
             AuthListCommand.self, AuthRenewCommand.self,
         ]
     )
+
+    /// What is said of the server when users are made.
+    static let versionAdvice =
+        "use nats-server 2.12 or newer: an older one lets every user who may emit, a tool too, empty the stream"
 }
 
 extension String {
@@ -112,6 +117,7 @@ private struct AuthInitCommand: AsyncParsableCommand {
     var nodes: [String] = []
 
     func run() async throws {
+        try PresentDirectory.check(for: auth.directory)
         let directory = try AuthDirectory.create(
             at: auth.directory,
             hosts: hosts,
@@ -124,12 +130,10 @@ private struct AuthInitCommand: AsyncParsableCommand {
             "users: \(directory.users.map(\.name).joined(separator: ", ")); more with `mesh-events auth add`"
         )
         try output.write("valid for: \(directory.hosts.map { SafeText.name($0) }.joined(separator: ", "))")
-        try output.write("run it:  mesh-events serve --auth \(SafeText.escaped(auth.directory))")
-        try output.write("or:      nats-server -c \(SafeText.escaped(directory.serverFile))")
+        try output.write("run it:  mesh-events serve --auth \(ShellWord.quoted(auth.directory))")
+        try output.write("or:      nats-server -c \(ShellWord.quoted(directory.serverFile))")
         try output.write("         mesh-events stream create --nkey admin.nk --tls-ca ca.pem    # once, there")
-        Diagnostics.say(
-            "use nats-server 2.12 or newer: an older one lets every user who may emit, a tool too, empty the stream"
-        )
+        Diagnostics.say(AuthCommand.versionAdvice)
         if LoopbackAddress.isOpen(listen) {
             Diagnostics.say("that nats-server listens on \(listen), for other machines too")
         }

@@ -56,8 +56,9 @@ struct DashboardCommand: SignalHandlingCommand {
               mesh-events dashboard
               mesh-events dashboard --listen 127.0.0.1:9000 --nats nats://broker.local:4222
               (umask 077; openssl rand -hex 24 > token)
-              mesh-events dashboard --listen 0.0.0.0:8080 --token-file token --allow-host pi.local
-              curl -N -H "Authorization: Bearer $(cat token)" http://192.168.1.7:8080/api/stream
+              mesh-events dashboard --listen 0.0.0.0:8080 --token-file token \\
+                --allow-host pi.local
+              curl -NH "Authorization: Bearer $(cat token)" http://pi.local:8080/api/stream
               mesh-events dashboard --token-file token --metrics 127.0.0.1:9464
             """
     )

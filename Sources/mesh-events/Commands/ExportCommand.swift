@@ -26,13 +26,13 @@ struct ExportCommand: SignalHandlingCommand {
               mesh-events export 'tool.*' 'node.*' --since 1d | gzip > lifecycle.ndjson.gz
               mesh-events export node.health --where 'resources.cpu > 0.9' --out hot.ndjson
               mesh-events export --format cloudevents --out events.cloudevents
-              mesh-events export --trust trust --out events.ndjson   # only signed by their node
+              mesh-events export --trust trust --out events.ndjson   # only signed
 
-              With --trust, events that their node has not signed are left out; standard error says how many. The \
-              signatures themselves are not exported.
+            With --trust, events that their node has not signed are left out; standard error says how many. The \
+            signatures themselves are not exported.
 
-              With --format cloudevents a line is a CloudEvent 1.0, as `mesh-events list --help` describes; \
-              `mesh-events import --format cloudevents` reads it back.
+            With --format cloudevents a line is a CloudEvent 1.0, as `mesh-events list --help` describes; \
+            `mesh-events import --format cloudevents` reads it back.
             """
     )
 

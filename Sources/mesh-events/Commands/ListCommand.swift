@@ -31,7 +31,7 @@ struct ListCommand: AsyncParsableCommand {
               mesh-events list 'tool.*' --limit 10
               mesh-events list tool.crashed 'node.*' --since 1d
               mesh-events list --limit 100 --cursor 4711
-              mesh-events list node.health --where 'resources.cpu > 0.9' --where 'status != ok'
+              mesh-events list node.health --where 'resources.cpu > 0.9' --limit 5
               mesh-events list --node pi --until 2026-11-24T09:30:00+01:00
               mesh-events list 'user.>' --json --limit 1000 | jq -r .data.file
               mesh-events list --format cloudevents

@@ -30,7 +30,7 @@ struct WaitForCommand: SignalHandlingCommand {
               mesh-events wait-for tool.crashed --timeout 1h --json | jq -r .data.error
               mesh-events wait-for node.health --where 'resources.cpu < 0.2'
               mesh-events wait-for user.training.complete --since 1d
-              mesh-events wait-for node.left --node pi --trust trust   # only signed by its node
+              mesh-events wait-for node.left --node pi --trust trust   # only signed
             """
     )
 

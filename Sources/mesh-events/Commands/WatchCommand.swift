@@ -32,8 +32,8 @@ struct WatchCommand: SignalHandlingCommand {
               mesh-events watch tool.crashed --limit 1   # waits for the next one
               mesh-events watch 'user.*' --queue workers # several share the events
               mesh-events watch --where 'resources.cpu > 0.9'
-              mesh-events watch --format cloudevents     # for systems that speak CloudEvents 1.0
-              mesh-events watch --trust trust            # only signed; see `mesh-events key`
+              mesh-events watch --format cloudevents     # as CloudEvents 1.0
+              mesh-events watch --trust trust            # only what nodes have signed
               mesh-events watch --raw                    # the messages as they were sent
             """
     )

@@ -171,3 +171,26 @@ enum AbsolutePath {
         path.hasPrefix("/") ? path : FileManager.default.currentDirectoryPath + "/" + path
     }
 }
+
+/// The directory that relative paths start from.
+enum PresentDirectory {
+    /// Checks that files can be named below a path. A name that is not UTF-8 would become another one.
+    ///
+    /// - Throws: `CommandFailure`, usage.
+    static func check(for path: String) throws {
+        guard !path.unicodeScalars.contains("\u{FFFD}") else {
+            throw CommandFailure(.usage, "the name \(SafeText.name(path)) is not UTF-8: take another one")
+        }
+        guard !path.hasPrefix("/") else { return }
+        guard let present = getcwd(nil, 0) else {
+            throw CommandFailure(.usage, "the present directory is gone or may not be read: change to another one")
+        }
+        defer { free(present) }
+        guard String(validatingCString: present) != nil else {
+            throw CommandFailure(
+                .usage,
+                "the path of the present directory is not UTF-8, so tools cannot be started in it: change to another one"
+            )
+        }
+    }
+}

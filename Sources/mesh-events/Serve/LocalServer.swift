@@ -57,7 +57,7 @@ extension ServeCommand {
         throw CommandFailure(
             .usage,
             "the server's certificate is not valid for \(listen); add it with "
-                + "`mesh-events auth renew \(access.directory.path) --host \(listen)`"
+                + "`mesh-events auth renew \(ShellWord.quoted(access.directory.path)) --host \(listen)`"
         )
     }
 }
@@ -92,6 +92,13 @@ enum StoreDirectory {
     }
 }
 
+/// The directory with the users of a local server, and what names it.
+struct ServeUsers: Sendable {
+    let directory: String
+    /// What names it, for messages.
+    let source: String
+}
+
 /// The users, keys and certificates for the local server, from the directory of `serve --auth`.
 struct ServeAccess: Sendable {
     let directory: AuthDirectory
@@ -115,12 +122,7 @@ struct ServeAccess: Sendable {
     /// - Throws: `CommandFailure`, `MeshAuthError`.
     init(_ path: String, node name: String, systemAuthorities: String?) throws {
         var directory = try AuthDirectory.open(at: path)
-        guard let node = directory.user(forNode: name) ?? directory.user(.node), let tool = directory.user(.tool) else {
-            throw CommandFailure(
-                .usage,
-                "\(path) has no user with the role node, or none with the role tool; add one with `mesh-events auth add`"
-            )
-        }
+        let (node, tool) = try Self.users(of: directory, node: name)
         if !node.nodes.contains(name) {
             try directory.allow(node.name, nodes: [name])
             Diagnostics.say("the user \(node.name) of \(path) answers for node \(name.debugDescription) from now on")
@@ -135,6 +137,20 @@ struct ServeAccess: Sendable {
         trustBundle = try directory.writeTrustBundle(systemFile: systemAuthorities)
         adminKey = directory.user(.admin).map { [directory] in directory.seedFile(of: $0.name) }
         self.directory = directory
+    }
+
+    /// The users that a node and its tools log in as.
+    ///
+    /// - Throws: `CommandFailure`, usage, when one of them is missing.
+    static func users(of directory: AuthDirectory, node name: String) throws -> (node: MeshUser, tool: MeshUser) {
+        guard let node = directory.user(forNode: name) ?? directory.user(.node), let tool = directory.user(.tool) else {
+            throw CommandFailure(
+                .usage,
+                "\(directory.path) has no user with the role node, or none with the role tool; add one with "
+                    + "`mesh-events auth add`"
+            )
+        }
+        return (node, tool)
     }
 
     /// The part of the local server's configuration with limits, users and certificates.

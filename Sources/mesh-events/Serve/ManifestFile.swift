@@ -19,6 +19,8 @@ actor ManifestFile {
         guard FileManager.default.fileExists(atPath: path) else {
             throw CommandFailure(.usage, "the file of --config, \(path), does not exist")
         }
+        // Tools start in its directory.
+        try PresentDirectory.check(for: path)
         do throws(ManifestError) {
             present = try ToolManifest.load(path)
         } catch {
@@ -40,10 +42,10 @@ actor ManifestFile {
         }
         // What was installed, changed and removed by requests is undone.
         let change = follower.take(changed)
-        if (changed.node, changed.servers, changed.credentials, changed.healthInterval)
-            != (present.node, present.servers, present.credentials, present.healthInterval)
+        if (changed.node, changed.servers, changed.credentials, changed.authDirectory, changed.healthInterval)
+            != (present.node, present.servers, present.credentials, present.authDirectory, present.healthInterval)
         {
-            Diagnostics.say("changes to node, nats and health of \(path) take effect at the node's next start")
+            Diagnostics.say("changes to node, nats, auth and health of \(path) take effect at the node's next start")
         }
         Diagnostics.say("\(path) read again: \(Self.summary(change.difference))")
         present = changed

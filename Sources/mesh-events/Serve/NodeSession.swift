@@ -294,7 +294,10 @@ private struct ServeAnnouncement {
         if server.url != ConnectionOptions.defaultURL { variables.append("JB_NATS_URL=\(server.url)") }
         if let directory = access?.directory {
             let key = directory.user(.admin).map { directory.seedFile(of: $0.name) } ?? "YOUR-KEY.nk"
-            variables += ["MESH_EVENTS_NKEY=\(key)", "MESH_EVENTS_TLS_CA=\(directory.authorityFile)"]
+            variables += [
+                "MESH_EVENTS_NKEY=\(ShellWord.quoted(key))",
+                "MESH_EVENTS_TLS_CA=\(ShellWord.quoted(directory.authorityFile))",
+            ]
         }
         if !variables.isEmpty { Diagnostics.say("in other terminals: export \(variables.joined(separator: " "))") }
     }

@@ -21,13 +21,15 @@ struct ServeCommand: SignalHandlingCommand {
             mesh-events serve --metrics HOST:PORT [--metrics-token-file FILE] [...]
             mesh-events serve --trust FILE [...]
             mesh-events serve --auth DIR [--listen ADDRESS] [...]
+            mesh-events serve --check [--config FILE]
             """,
         discussion: """
             Opens the stream that keeps events, announces the node (node.joined), emits its health every 10 seconds \
             (node.health), runs its tools, prints every event as it arrives, and leaves (node.left) on Ctrl-C or \
             SIGTERM; a second Ctrl-C ends it at once.
 
-            TOOLS: --config names a manifest; the default is mesh.yaml of the present directory, if it exists. Each \
+            TOOLS: --config names a manifest; the default is mesh.yaml of the present directory, if it exists. \
+            `mesh-events init` writes one; --check says whether it is right. Each \
             tool is a program that the node starts, supervises, and restarts when it ends unexpectedly; its output \
             appears on standard error after its name, and is kept in files (--log-directory). `mesh-events tool` controls tools \
             from other machines, and reads what they have written; with --allow-install it installs, changes and removes \
@@ -36,35 +38,36 @@ struct ServeCommand: SignalHandlingCommand {
             ones run on, changed ones that have failed are started, those that a user has stopped are not. All tools end with the node, even when it is killed.
 
               node: atelier
-              nats: nats://127.0.0.1:4222   # without it: a server of its own
+              nats: nats://127.0.0.1:4222    # without it: a server of its own
+              # auth: mesh-auth              # instead of nats: who may use that server
               health: {interval: 10s}
               tools:
                 - name: whisper
                   version: "1.4.0"
                   command: [python3, whisper.py, --port, 8080]
-                  directory: tools/whisper  # relative to the manifest
+                  directory: tools/whisper   # relative to the manifest
                   env: {HF_TOKEN: "${HF_TOKEN}"}
-                  inherit: [http_proxy]     # variables of the node's environment, besides the standard ones
-                  config: {model: base}     # JB_TOOL_CONFIG; its keys, numbers and booleans are published
-                  publish: [model]          # the strings of these keys are published too, except variables
-                  secrets: [licence]        # values of these keys are not published, numbers included
-                  restart: on-failure       # or always, never
-                  autostart: true           # false: not started with the node; a schedule counts all the same
-                  grace: 10s                # from SIGTERM to SIGKILL
-                  reload: HUP               # the signal of `mesh-events tool reload`, which it needs
-                  crash_output: 20          # last lines of output that tool.crashed publishes
-                  logs: {files: 3, size: 4M} # its output is kept in so many files; or false,
-                  ready: notify             # READY=1 by sd_notify; or as health, with `within: 60s`; without it
-                                            # ready is a tool that has passed its health once
-                  health: {http: "http://127.0.0.1:8080/healthz", every: 10s, timeout: 2s, failures: 3}
-                                            # or {tcp: "127.0.0.1:8080"}, or {exec: [program, argument]}
-                  watchdog: 30s             # the longest time between two WATCHDOG=1 by sd_notify
-                  on_unhealthy: restart     # or nothing
-                  after: [db]               # started when db runs (or has ended well, with restart: never), stopped before it
-                  memory: {max: 8G}         # ended when it uses more, and restarted
+                  inherit: [http_proxy]      # further variables of the node's environment
+                  config: {model: base}      # JB_TOOL_CONFIG; its numbers are published
+                  publish: [model]           # the strings of these keys are published, too
+                  secrets: [licence]         # nothing of these keys is published
+                  restart: on-failure        # or always, never
+                  autostart: true            # false: started by a user or a schedule alone
+                  grace: 10s                 # from SIGTERM to SIGKILL
+                  reload: HUP                # the signal of `mesh-events tool reload`
+                  crash_output: 20           # last lines of output in tool.crashed
+                  logs: {files: 3, size: 4M} # its output is kept so; false: it is not
+                  ready: notify              # READY=1 by sd_notify; or a check as health
+                  health: {http: "http://127.0.0.1:8080/healthz", every: 10s, failures: 3}
+                                             # timeout: 2s; or {tcp: HOST:PORT}, {exec: […]}
+                                             # without `ready`, ready at the first success
+                  watchdog: 30s              # the longest time between two WATCHDOG=1
+                  on_unhealthy: restart      # or nothing
+                  after: [db]                # started when db runs, stopped before it
+                  memory: {max: 8G}          # ended when it uses more, and restarted
                 - name: backup
                   command: [./backup.sh]
-                  schedule: "0 3 * * *"     # or every: 6h; each run ends with tool.finished
+                  schedule: "0 3 * * *"      # or every: 6h; each run ends in tool.finished
 
             Also: restart: {policy, max, within, delay, max_delay}, stop: {signal, grace}, nice, cpus, umask, limits, user, \
             instances; the guide's "Limits, order and schedules" explains them.
@@ -82,7 +85,7 @@ struct ServeCommand: SignalHandlingCommand {
             server's mesh instead. For a mesh of several machines, run NATS on one of them and name it.
 
             ACCESS: that server listens on this machine only; --listen changes that. Every client that reaches it may \
-            do everything, unless --auth names a directory of `mesh-events auth init`. Then every user needs a key, \
+            do everything, unless --auth, or `auth` in the manifest, names a directory of `mesh-events auth init`. Then every user needs a key, \
             uses TLS, and may do what its role allows. The node logs in as the directory's user `node`, its tools as \
             `tool`, who may emit user events only: with the key, or in languages without NKeys with the password in \
             JB_NATS_URL, trusting SSL_CERT_FILE. Only a server from 2.12 on enforces all that; an older one lets every \
@@ -123,10 +126,11 @@ struct ServeCommand: SignalHandlingCommand {
               mesh-events serve --metrics 127.0.0.1:9464
               mesh-events serve --auth ~/mesh-auth --listen 0.0.0.0
               mesh-events serve --node pi --port 4333 --store-dir /var/lib/mesh
+              mesh-events serve --check
               mesh-events serve --config lab.yaml
               mesh-events serve --for 15s --json
               mesh-events serve --nats nats://broker.local:4222 --creds ~/pi.creds
-              mesh-events serve --node pi --sign-key pi.nk   # its events are signed; see `mesh-events key`
+              mesh-events serve --node pi --sign-key pi.nk   # its events are signed
             """
     )
 
@@ -138,6 +142,12 @@ struct ServeCommand: SignalHandlingCommand {
         )
     )
     var manifest: String?
+
+    @Flag(
+        name: .customLong("check"),
+        help: "Read the manifest and what it names, say what it means, and end: nothing is started or changed."
+    )
+    var checksOnly = false
 
     @Option(help: ArgumentHelp("The local server's port; 0 takes a free one. Default: 4222.", valueName: "n"))
     var port: Int?
@@ -225,13 +235,7 @@ struct ServeCommand: SignalHandlingCommand {
         if !dashboard, metrics.address == nil, let option = metrics.firstOption {
             throw CommandFailure(.usage, "\(option) is about metrics: give --metrics or --dashboard too")
         }
-        if auth != nil, page.allowsControl {
-            throw CommandFailure(
-                .usage,
-                "with --auth the node's own user controls no tools: run `mesh-events dashboard --allow-control` with the "
-                    + "key of an operator or an admin"
-            )
-        }
+        if checksOnly { return try await check(environment) }
         let listeners = (dashboard ? 1 : 0) + (metrics.address == nil ? 0 : 1)
         let descriptors = DescriptorLimit.node + listeners * DescriptorLimit.page
         try DescriptorLimit.require(descriptors, for: "a node")
@@ -281,18 +285,16 @@ struct ServeCommand: SignalHandlingCommand {
         var connection = connection
         let name = try node.node == nil ? manifest?.node ?? node.name(environment) : node.name(environment)
         let trusted = environment["SSL_CERT_FILE"].flatMap { $0.isEmpty ? nil : $0 }
-        let access = try auth.map { try ServeAccess($0, node: name, systemAuthorities: trusted) }
+        let access = try users(manifest, environment).map { users in
+            try ServeAccess(users.directory, node: name, systemAuthorities: trusted)
+        }
         if let access {
-            guard !connection.namesLogin else {
-                throw CommandFailure(.usage, "--auth gives the node's login; leave other login options out")
-            }
             connection.nkey = access.nodeKey
             connection.certificateAuthority = connection.certificateAuthority ?? access.directory.authorityFile
         }
         // A context that an option names is nearer than the manifest, too.
         if !connection.namesLogin, connection.context == nil { connection.creds = manifest?.credentials }
-        let isNamed = connection.servers != nil || connection.context != nil
-        let servers = isNamed ? nil : manifest.flatMap { $0.servers.isEmpty ? nil : $0.servers }
+        let servers = namesServer ? nil : manifest.flatMap { $0.servers.isEmpty ? nil : $0.servers }
         if let toolKey, let problem = RegularFile(toolKey).problem {
             throw CommandFailure(.usage, "the file of --tool-nkey, \(toolKey), cannot be read: it \(problem)")
         }
@@ -359,7 +361,43 @@ struct ServeCommand: SignalHandlingCommand {
         )
     }
 
-    private func manifestFile() throws -> ManifestFile? {
+    /// Whether an option names the server: then what the manifest says of servers does not count.
+    var namesServer: Bool { connection.servers != nil || connection.context != nil }
+
+    /// The directory with the users of the local server, of the option or the manifest; `nil` for none.
+    ///
+    /// - Throws: `CommandFailure`, usage, for what cannot go with it.
+    func users(_ manifest: ToolManifest?, _ environment: [String: String]) throws -> ServeUsers? {
+        let users: ServeUsers
+        if let auth {
+            users = ServeUsers(directory: auth, source: "--auth")
+        } else if !namesServer, let directory = manifest?.authDirectory {
+            users = ServeUsers(directory: directory, source: "`auth` of the manifest")
+        } else {
+            return nil
+        }
+        let named = try connection.nodeServers(environment)?.source
+        if let server = named ?? (manifest?.servers.isEmpty == false ? "the manifest" : nil) {
+            throw CommandFailure(
+                .usage,
+                "\(users.source) is about a server of the node's own, but \(server) names another; leave one of them out"
+            )
+        }
+        guard !connection.namesLogin else {
+            throw CommandFailure(.usage, "\(users.source) gives the node's login; leave other login options out")
+        }
+        guard !page.allowsControl else {
+            throw CommandFailure(
+                .usage,
+                "with \(users.source) the node's own user controls no tools: run `mesh-events dashboard --allow-control` "
+                    + "with the key of an operator or an admin"
+            )
+        }
+        return users
+    }
+
+    /// The manifest of the option, else that of the present directory; `nil` for none.
+    func manifestFile() throws -> ManifestFile? {
         if let manifest { return try ManifestFile(path: manifest) }
         guard FileManager.default.fileExists(atPath: ManifestFile.standardPath) else { return nil }
         Diagnostics.say("the tools are those of \(ManifestFile.standardPath)")

@@ -29,12 +29,14 @@ final class Command {
     ///   - environment: what is set besides PATH, HOME and TZ (UTC).
     ///   - input: what is on standard input; nothing when `nil`.
     ///   - terminal: a terminal to be its standard output and error, instead of files.
+    ///   - asks: whether the terminal is its standard input, too.
     ///   - launcher: a program and its arguments that start it, such as `/usr/bin/nohup`.
     init(
         _ arguments: [String],
         environment: [String: String] = [:],
         input: String? = nil,
         terminal: PseudoTerminal? = nil,
+        asks: Bool = false,
         launcher: [String] = []
     ) throws {
         let directory = try TemporaryDirectory()
@@ -47,7 +49,7 @@ final class Command {
             Array(command.dropFirst()),
             environment: base.merging(environment) { $1 },
             directory: directory.path,
-            input: try input.map { try Self.open(directory.file("input", $0)) },
+            input: try asks ? terminal?.handle : input.map { try Self.open(directory.file("input", $0)) },
             output: try terminal?.handle ?? Self.create(directory.file("output", "")),
             error: try terminal?.handle ?? Self.create(directory.file("error", ""))
         )

@@ -29,6 +29,12 @@ final class PseudoTerminal {
 
     deinit { close(controller) }
 
+    /// Types on it, as a person does.
+    func type(_ text: String) {
+        let bytes = Array(text.utf8)
+        _ = bytes.withUnsafeBytes { write(controller, $0.baseAddress, $0.count) }
+    }
+
     private var shown = ""
 
     /// Everything shown so far.

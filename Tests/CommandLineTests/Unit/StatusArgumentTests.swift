@@ -60,6 +60,8 @@ import Testing
             ("gpu", nil, #"nothing is known of a node "gpu"; did you mean gpu-1?"#),
             ("nowhere", nil, #"nothing is known of a node "nowhere"; `mesh-events node list` shows all nodes"#),
             ("nowhere/t", nil, #"nothing is known of a node "nowhere/t"; `mesh-events node list` shows all nodes"#),
+            ("whisper", nil, #"nothing is known of a node "whisper", but of a tool; did you mean pi/whisper?"#),
+            ("b/c", nil, #"nothing is known of a node "b/c", but of a tool; did you mean a/b/c?"#),
             ("pi/wisper", nil, #"node "pi" has no tool "wisper"; did you mean whisper?"#),
             ("pi", "zzzzzz", #"node "pi" has no tool "zzzzzz"; `mesh-events status` shows its tools"#),
             (

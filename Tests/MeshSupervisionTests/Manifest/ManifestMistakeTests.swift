@@ -85,6 +85,11 @@ struct ManifestMistakeTests {
             ("node: [a]\n", "1:7: node must be text, not a list"),
             ("node:\n", "1:6: node must be text, not nothing"),
             ("nats: []\n", "1:7: nats must be a URL or a list of URLs, not an empty list"),
+            ("auth: ''\n", "1:7: auth must name a directory of `mesh-events auth init`"),
+            (
+                "auth: users\nnats: nats://a\n",
+                "1:7: auth is about a server of the node's own, but nats names another; leave one of them out"
+            ),
             (
                 "nats: ${URL}\n",
                 "1:7: nats: the environment variable URL is not set; set it, or give a default: ${URL:-…}"

@@ -74,6 +74,16 @@ struct ToolManifestTests {
         #expect(plain.restart.mode == .onFailure && plain.configuration.isNull)
     }
 
+    @Test("the directory with the users of the node's own server") func users() throws {
+        func directory(_ text: String) throws -> String? {
+            try ToolManifest.parse(text, file: "/etc/mesh/mesh.yaml", variables: ["USERS": "/srv/users"]).authDirectory
+        }
+        #expect(try directory("auth: mesh-auth") == "/etc/mesh/mesh-auth")
+        #expect(try directory("auth: /srv/auth") == "/srv/auth")
+        #expect(try directory("auth: ${USERS}") == "/srv/users")
+        #expect(try directory("node: a") == nil)
+    }
+
     @Test("anchors, aliases and merges") func aliases() throws {
         let manifest = try ToolManifest.parse(
             """

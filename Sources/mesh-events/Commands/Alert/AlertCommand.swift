@@ -14,24 +14,28 @@ struct AlertCommand: AsyncParsableCommand {
                 phone: {ntfy: "https://ntfy.sh/my-lab", token: "${NTFY_TOKEN}"}
                 team:  {slack: "${SLACK_WEBHOOK}"}
               alerts:
-                - {name: tool-down, when: tool.crashed, count: 3, within: 10m, resolve: tool.started, to: [phone, team]}
-                - {name: node-down, when: node.unreachable, resolve: node.recovered, severity: critical, to: phone, repeat: 4h}
+                - {name: tool-down, when: tool.crashed, count: 3, within: 10m,
+                   resolve: tool.started, to: [phone, team]}
+                - {name: node-down, when: node.unreachable, resolve: node.recovered,
+                   severity: critical, repeat: 4h, to: phone}
                 - {name: no-backup, missing: user.backup.done, every: 25h, to: phone}
-                - {name: hot, when: node.health, where: {"resources.cpu": "> 0.95"}, for: 5m, to: team}
+                - {name: hot, when: node.health, where: {"resources.cpu": "> 0.95"},
+                   for: 5m, to: team}
+
+            `mesh-events init --alerts` writes such a file.
 
             EXAMPLES
-              mesh-events alert check alerts.yaml               # is the file right?
-              mesh-events alert try --config alerts.yaml --since 7d   # what would have fired
+              mesh-events alert check alerts.yaml             # is the file right?
+              mesh-events alert try --config alerts.yaml --since 7d  # would have fired
               mesh-events alert test phone --config alerts.yaml
               mesh-events alert run --config alerts.yaml
-              mesh-events alert list                            # what fires now
+              mesh-events alert list                          # what fires now
               mesh-events alert silence node-down node=pi --for 2h --reason 'new disk'
               mesh-events alert ack node-down
             """,
         subcommands: [
-            AlertRunCommand.self, AlertListCommand.self, AlertShowCommand.self, AlertTestCommand.self,
-            AlertTryCommand.self,
-            AlertSilenceCommand.self, AlertAcknowledgeCommand.self, AlertCheckCommand.self,
+            AlertCheckCommand.self, AlertTestCommand.self, AlertTryCommand.self, AlertRunCommand.self,
+            AlertListCommand.self, AlertShowCommand.self, AlertSilenceCommand.self, AlertAcknowledgeCommand.self,
         ]
     )
 }

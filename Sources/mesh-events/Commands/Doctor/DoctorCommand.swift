@@ -29,7 +29,7 @@ struct DoctorCommand: AsyncParsableCommand {
 
             EXAMPLES
               mesh-events doctor
-              mesh-events doctor --json | jq -r '.findings[] | select(.verdict != "ok") | .text'
+              mesh-events doctor --json | jq -r '.findings[] | .verdict + " " + .text'
 
             With --json it prints one line: verdict (the worst one) and findings, each with topic, verdict (ok, \
             advice, failure), text and cure.

@@ -22,11 +22,11 @@ struct OnCommand: SignalHandlingCommand {
             COMMAND gets the event on standard input, one line of JSON as this program emits it, and these variables:
               MESH_EVENT_TYPE        e.g. tool.crashed
               MESH_EVENT_NODE        the node that emitted it
-              MESH_EVENT_ABOUT       the node that it is about: for node.unreachable, for example, another one
+              MESH_EVENT_ABOUT       the node that it is about, perhaps another one
               MESH_EVENT_SEQUENCE    its sequence in the stream
               MESH_EVENT_DELIVERIES  how often it was delivered, 1 the first time
-              MESH_EVENT_DEAD_LETTER the dead letter of which this is a retry; not set for other events
-              MESH_EVENT_SIGNATURE   signed, unsigned or forged, with --trust and --signatures accept or warn
+              MESH_EVENT_DEAD_LETTER the dead letter of which this is a retry, if it is one
+              MESH_EVENT_SIGNATURE   signed, unsigned or forged; with --trust
             Exit code 0 means done. After any other end the event is redelivered, after 1 s, 4 s, 16 s … up to 5 \
             minutes. After --max-deliveries it is given up: it is stored as the event user.dead_letter.NAME with the \
             reason. An event may be delivered more than once, because the machine may fail between the command's end \
@@ -46,10 +46,10 @@ struct OnCommand: SignalHandlingCommand {
 
             EXAMPLES
               mesh-events on tool.crashed --durable alerts -- ./alert.sh
-              mesh-events on 'user.job.*' --durable jobs --parallel 4 --timeout 10m -- python3 job.py
-              mesh-events on 'tool.*' --durable log --from new -- sh -c 'cat >>tools.ndjson'
-              mesh-events on node.health --durable hot --where 'resources.cpu > 0.9' --where 'node = gpu-*' -- ./cool.sh
-              mesh-events dead-letters list alerts         # what was given up, and why; retry, discard
+              mesh-events on 'user.job.*' --durable jobs --parallel 4 -- python3 job.py
+              mesh-events on 'tool.*' --durable log --from new -- sh -c 'cat >>tools'
+              mesh-events on node.health --durable hot --where 'node = gpu-*' -- ./cool.sh
+              mesh-events dead-letters list alerts         # what was given up, and why
 
             EXIT CODES: 0 after Ctrl-C or SIGTERM; 64 also when COMMAND does not exist; 69 also when NAME exists with \
             other settings (--update changes them) or is deleted while this runs; 76 when the stream is deleted and \

@@ -52,7 +52,7 @@ struct StatusCommand: SignalHandlingCommand {
               mesh-events status pi
               mesh-events status pi/whisper --watch
               mesh-events status --check --quiet || ./alert.sh   # for cron
-              mesh-events status --json | jq -r '.nodes[] | select(.status != "online") | .name'
+              mesh-events status --json | jq -r '.nodes[] | .name + " " + .status'
               mesh-events status --json --watch | jq -c .summary
               mesh-events status --trust trust
 

@@ -38,7 +38,7 @@ struct StatusArgument: Sendable, Equatable {
         }
         if let subject = candidates.first { return subject }
         if let place = places.first { throw Self.unknownTool(place.tool, on: place.node) }
-        throw .unknownNode(text, in: mesh)
+        throw Self.nodesWithTool(text, in: mesh) ?? .unknownNode(text, in: mesh)
     }
 
     /// The ways to divide the text into the names of a node and of a tool.
@@ -59,6 +59,13 @@ struct StatusArgument: Sendable, Equatable {
         let all = "`mesh-events status` shows its tools"
         let failure = "node \(quoted(node.name)) has no tool \(quoted(tool)); \(question ?? all)"
         return CommandFailure(.unavailable, failure)
+    }
+
+    /// The failure for the name of a tool without that of its node; `nil` when no node has such a tool.
+    private static func nodesWithTool(_ name: String, in mesh: MeshState) -> CommandFailure? {
+        let nodes = mesh.nodes.filter { node in node.tool(name).map { $0.state != .removed } ?? false }.map(\.name)
+        guard let question = SimilarNames.question(of: nodes.map { "\($0)/\(name)" }) else { return nil }
+        return CommandFailure(.unavailable, "nothing is known of a node \(quoted(name)), but of a tool; \(question)")
     }
 
     private static func quoted(_ name: String) -> String {
@@ -85,7 +92,12 @@ enum SimilarNames {
 
     /// `did you mean pi or pi-2?`; `nil` when no name is like it.
     static func question(_ name: String, among names: [String]) -> String? {
-        let found = of(name, among: names).map(SafeText.name)
+        question(of: of(name, among: names))
+    }
+
+    /// The question with the first of these names; `nil` for none.
+    static func question(of names: [String]) -> String? {
+        let found = names.prefix(listed).map(SafeText.name)
         guard let last = found.last else { return nil }
         let others = found.dropLast()
         return "did you mean \(others.isEmpty ? last : others.joined(separator: ", ") + " or " + last)?"

@@ -127,7 +127,7 @@ private struct StreamUpdateCommand: AsyncParsableCommand {
               mesh-events stream update --keep 30d
               mesh-events stream update --keep-per-type 200000
               mesh-events stream update --max-age 7d --max-messages none
-              mesh-events stream update --max-age 24h --max-messages 10000      # the default again
+              mesh-events stream update --max-age 24h --max-messages 10000  # the default
               mesh-events stream update --replicas 3
             """
     )
@@ -356,8 +356,9 @@ private struct StreamDurableCommand: AsyncParsableCommand {
             as those of the tool.
 
             EXAMPLES
-              mesh-events auth allow ~/mesh-auth tool --durable jobs      # then SIGHUP to the server
-              mesh-events stream durable jobs 'user.job.*' --nkey ~/mesh-auth/admin.nk --tls-ca ~/mesh-auth/ca.pem
+              mesh-events auth allow ~/mesh-auth tool --durable jobs   # then SIGHUP there
+              mesh-events stream durable jobs 'user.job.*' \\
+                --nkey ~/mesh-auth/admin.nk --tls-ca ~/mesh-auth/ca.pem
               mesh-events on 'user.job.*' --durable jobs -- ./work.sh     # the tool
 
             EXIT CODES: 69 also when NAME exists with other settings; --update changes them.

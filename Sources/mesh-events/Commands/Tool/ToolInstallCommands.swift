@@ -60,7 +60,8 @@ struct ToolUpgradeCommand: AsyncParsableCommand {
 
             EXAMPLES
               mesh-events tool upgrade whisper --config whisper.yaml
-              mesh-events tool upgrade whisper --config whisper.yaml --all --one-by-one --wait-ready
+              mesh-events tool upgrade whisper --config whisper.yaml \\
+                --all --one-by-one --wait-ready
             """
     )
 
