@@ -5,7 +5,7 @@
 SWIFT ?= swift
 # A warning is an error here, and only here: see Package.swift.
 export MESH_EVENTS_STRICT := 1
-export SWIFT SWIFT_BUILD_FLAGS PREFIX DESTDIR BUILD
+export SWIFT SWIFT_BUILD_FLAGS PREFIX DESTDIR BUILD PROGRAM
 # The tests start real servers; few at a time are dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
 SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Micro/Package.swift Benchmarks/Micro/Benchmarks Examples \
