@@ -82,7 +82,8 @@ class Machine:
             if value:
                 return value
             if time.monotonic() > end:
-                raise SystemExit(f"{self.checks.name}: waited {seconds} s for {what}\n{self.journal() if self.first else self.said()}")
+                said = self.journal() if self.first else self.said()
+                raise SystemExit(f"{self.checks.name}: waited {seconds} s for {what}\n{said}")
             time.sleep(0.2)
 
     def end(self):
