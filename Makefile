@@ -1,6 +1,6 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: install uninstall release check-install check-docker check-unit help setup demo test test-busy test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
+.PHONY: install uninstall release check-install check-docker check-unit deb check-deb oci check-oci check-formula check-same help setup demo test test-busy test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
 
 SWIFT ?= swift
 # A warning is an error here, and only here: see Package.swift.
@@ -126,6 +126,30 @@ check-docker: ## Do what the Dockerfile says in a bare Debian, and run what come
 check-unit: ## Boot a bare Debian in a container, and run the systemd unit in it (as root; BUILD=debug is quicker)
 	@Scripts/setup.sh unit
 	@Scripts/check-unit.py
+
+deb: ## Build a Debian package into .build/packages, on Debian (BUILD=debug is quicker, and for trying only)
+	@Scripts/setup.sh deb
+	@Scripts/deb.py
+
+check-deb: ## Build it twice, have lintian read it, and install, upgrade and purge it in a booted container (as root; BUILD=debug)
+	@Scripts/setup.sh check-deb
+	@Scripts/check-deb.py
+
+oci: ## Lay out an OCI image into .build/packages, on Debian and without an engine (BUILD=debug is quicker, and for trying only)
+	@Scripts/setup.sh oci
+	@Scripts/oci.py
+
+check-oci: ## Lay it out twice, have skopeo and umoci read it, and run its entry point in it (as root; BUILD=debug)
+	@Scripts/setup.sh check-oci
+	@Scripts/check-oci.py
+
+check-formula: ## Read the Homebrew formula without brew, and run its parts with stand-ins (BUILD=debug is quicker)
+	@Scripts/setup.sh formula
+	@Scripts/check-formula.rb
+
+check-same: ## Build the release twice and compare what packages have of it (long)
+	@Scripts/setup.sh deb
+	@Scripts/check-same.py
 
 clean: ## Remove everything built and the tools of .tools
 	rm -rf .build .build-* .tools Benchmarks/.build Fuzz/.build Examples/*/.build
