@@ -1,13 +1,13 @@
 # `make` alone says what there is. Set-up installs only what is missing.
 .DEFAULT_GOAL := help
-.PHONY: install uninstall release check-install check-docker check-unit check-first-hour help setup demo test test-busy test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
+.PHONY: install uninstall release check-install check-docker check-unit check-first-hour deb check-deb oci check-oci check-formula check-same help setup demo test test-busy test-long browser screenshots build docs examples lint format tsan bench bench-scaling bench-micro guard guard-update clean asan fuzz chaos abuse soak
 
 SWIFT ?= swift
 # A warning is an error here, and only here: see Package.swift.
 export MESH_EVENTS_STRICT := 1
 # SwiftPM gives the compiler the package's traits in the order of a set: in another one everything is compiled anew.
 export SWIFT_DETERMINISTIC_HASHING := 1
-export SWIFT SWIFT_BUILD_FLAGS PREFIX DESTDIR BUILD
+export SWIFT SWIFT_BUILD_FLAGS PREFIX DESTDIR BUILD PROGRAM
 # The tests start real servers; few at a time are dependable on a small machine.
 TEST_FLAGS ?= --no-parallel
 SOURCES := $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Benchmarks/Micro/Package.swift Benchmarks/Micro/Benchmarks Examples \
@@ -132,6 +132,30 @@ check-unit: ## Boot a bare Debian in a container, and run the systemd unit in it
 check-first-hour: ## Do what README says from a bare Debian to an alert about a crash (as root; BUILD=debug is quicker)
 	@Scripts/setup.sh docker
 	@Scripts/first-hour.py "$$(Scripts/install.sh build)"
+
+deb: ## Build a Debian package into .build/packages, on Debian (BUILD=debug is quicker, and for trying only)
+	@Scripts/setup.sh deb
+	@Scripts/deb.py
+
+check-deb: ## Build it twice, have lintian read it, and install, upgrade and purge it in a booted container (as root; BUILD=debug)
+	@Scripts/setup.sh check-deb
+	@Scripts/check-deb.py
+
+oci: ## Lay out an OCI image into .build/packages, on Debian and without an engine (BUILD=debug is quicker, and for trying only)
+	@Scripts/setup.sh oci
+	@Scripts/oci.py
+
+check-oci: ## Lay it out twice, have skopeo and umoci read it, and run its entry point in it (as root; BUILD=debug)
+	@Scripts/setup.sh check-oci
+	@Scripts/check-oci.py
+
+check-formula: ## Read the Homebrew formula without brew, and run its parts with stand-ins (BUILD=debug is quicker)
+	@Scripts/setup.sh formula
+	@Scripts/check-formula.rb
+
+check-same: ## Build the release twice and compare what packages have of it (long)
+	@Scripts/setup.sh deb
+	@Scripts/check-same.py
 
 clean: ## Remove everything built and the tools of .tools
 	rm -rf .build .build-* .tools Benchmarks/.build Fuzz/.build Examples/*/.build

@@ -1,4 +1,4 @@
-"""A bare Debian 12 in a directory of its own, for the checks that run what is installed: check-docker.py and check-unit.py."""
+"""A bare Debian 12 in a directory of its own, for check-docker.py, check-unit.py and check-deb.py, which run what is installed."""
 import os
 import re
 import shlex

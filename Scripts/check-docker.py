@@ -15,27 +15,13 @@ import shutil
 import sys
 
 from bare_debian import Checks, remove
+from dockerfile import stages
 
 os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 program = sys.argv[1]
 is_release = (os.environ.get("BUILD") or "release") == "release"
 checks = Checks("check-docker")
 check, run = checks.check, checks.run
-
-
-def stages():
-    """The instructions of each stage."""
-    text = "\n".join(line for line in open("Dockerfile", encoding="utf-8").read().split("\n") if not line.startswith("#"))
-    found = []
-    for line in re.sub(r"\\\n\s*", "", text).split("\n"):
-        if not line.strip():
-            continue
-        word, rest = line.strip().split(None, 1)
-        if word == "FROM":
-            found.append([])
-        found[-1].append((word, rest))
-    return found
-
 
 build, last = stages()
 

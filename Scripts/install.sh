@@ -8,7 +8,8 @@
 #   install.sh build        builds, and says where the program is
 #
 # SWIFT_BUILD_FLAGS are handed to `swift build` as well.
-# Without a Swift toolchain in PATH (sudo has its own) what `make release` has built is taken.
+# Without a Swift toolchain in PATH (sudo has its own) what `make release` has built is taken; PROGRAM names another
+# program that is built already. The date of the manual pages is SOURCE_DATE_EPOCH's, else the last commit's.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,8 +44,25 @@ drop_in="$data/gpu.conf"
 monitoring=(prometheus/mesh-events.rules.yml prometheus/prometheus.yml grafana/mesh-events.json)
 
 build() {
-    "$swift" build "${flags[@]}" >&2
-    built="$("$swift" build "${flags[@]}" --show-bin-path)/mesh-events"
+    if [ -n "${PROGRAM:-}" ]; then
+        built="$PROGRAM"
+        [ -x "$built" ] || fail "PROGRAM names no program: $built"
+    elif command -v "$swift" >/dev/null; then
+        "$swift" build "${flags[@]}" >&2
+        built="$("$swift" build "${flags[@]}" --show-bin-path)/mesh-events"
+    else
+        built=".build/$build/mesh-events"
+        [ -x "$built" ] || fail "there is neither Swift in PATH nor $built: run \`make release\` first"
+    fi
+}
+
+# The day of the last commit, or of SOURCE_DATE_EPOCH, in the notation of GNU's date or a Mac's.
+day() {
+    if [ -n "${SOURCE_DATE_EPOCH:-}" ]; then
+        date -u -d "@$SOURCE_DATE_EPOCH" +%F 2>/dev/null || date -u -r "$SOURCE_DATE_EPOCH" +%F
+    else
+        git log -1 --format=%cs 2>/dev/null || date +%F
+    fi
 }
 
 put() { # MODE SOURCE TARGET
@@ -53,13 +71,8 @@ put() { # MODE SOURCE TARGET
 }
 
 install_all() {
-    local work date shell file
-    if command -v "$swift" >/dev/null; then
-        build
-    else
-        built=".build/$build/mesh-events"
-        [ -x "$built" ] || fail "there is neither Swift in PATH nor $built: run \`make release\` first"
-    fi
+    local work shell file
+    build
     work="$(mktemp -d)"
     trap 'rm -rf "$work"' RETURN
     put 755 "$built" "$program"
@@ -71,9 +84,8 @@ install_all() {
     put 644 "$work/bash" "$bash_completion"
     put 644 "$work/zsh" "$zsh_completion"
     put 644 "$work/fish" "$fish_completion"
-    date="$(git log -1 --format=%cs 2>/dev/null || date +%F)"
     mkdir "$work/man"
-    Scripts/manual.py "$built" "$work/man" "$date"
+    Scripts/manual.py "$built" "$work/man" "$(day)"
     for page in "$work"/man/*.1; do put 644 "$page" "$manuals/$(basename "$page")"; done
     for file in "${monitoring[@]}"; do put 644 "Packaging/$file" "$data/$file"; done
     if [ "$(uname)" = Linux ]; then

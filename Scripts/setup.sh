@@ -11,6 +11,11 @@
 #   Scripts/setup.sh install  also what tries an installation: shells, readers of manual pages, systemd's own check
 #   Scripts/setup.sh docker   also what tries the Dockerfile without an engine: debootstrap
 #   Scripts/setup.sh unit     also what runs the systemd unit: debootstrap and systemd-nspawn
+#   Scripts/setup.sh deb      also what builds a Debian package: dpkg-dev and binutils
+#   Scripts/setup.sh check-deb  also what tries it: lintian, debootstrap and systemd-nspawn
+#   Scripts/setup.sh oci      also what lays out an image: dpkg-dev and binutils
+#   Scripts/setup.sh check-oci  also what tries it: skopeo and umoci, in .tools/oci; only their programs
+#   Scripts/setup.sh formula  also what reads the Homebrew formula: ruby
 #   Scripts/setup.sh bench    also libnats, which the benchmarks compare with; in .tools/bench, a Python client and plots
 #   Scripts/setup.sh guard    also valgrind, which counts what an event costs
 set -euo pipefail
@@ -276,6 +281,41 @@ if [ "${1:-}" = docker ]; then
     command -v apt-get >/dev/null || fail "without Debian the Dockerfile cannot be tried this way: use docker build"
     command -v debootstrap >/dev/null || apt_install debootstrap || fail "debootstrap is missing"
     { command -v ip && command -v objdump && command -v pgrep; } >/dev/null || apt_install iproute2 binutils procps
+fi
+
+case "${1:-}" in
+deb | check-deb | oci | check-oci)
+    command -v apt-get >/dev/null || fail "packages are built on Debian"
+    { command -v dpkg-shlibdeps && command -v strip; } >/dev/null || apt_install dpkg-dev binutils ||
+        fail "dpkg-dev or binutils is missing"
+    ;;
+esac
+
+# Readers of images by others than the one that writes them, with the libraries that the first needs.
+if [ "${1:-}" = check-oci ]; then
+    { command -v ip && command -v setpriv; } >/dev/null || apt_install iproute2 util-linux
+    if [ ! -x .tools/oci/usr/bin/umoci ]; then
+        say "unpacking Debian's skopeo and umoci into .tools/oci"
+        package=$(mktemp -d)
+        chmod 755 "$package"
+        # On a fresh machine the package lists are missing or old.
+        names=(skopeo umoci libgpgme11 libassuan0 libdevmapper1.02.1)
+        (cd "$package" && { apt-get download -qq "${names[@]}" 2>/dev/null || {
+            apt_install ca-certificates && apt-get download -qq "${names[@]}"
+        }; }) >&2
+        mkdir -p .tools/oci
+        for archive in "$package"/*.deb; do dpkg-deb -x "$archive" .tools/oci; done
+        rm -rf "$package"
+    fi
+fi
+
+if [ "${1:-}" = check-deb ]; then
+    { command -v debootstrap && command -v systemd-nspawn && command -v lintian; } >/dev/null ||
+        apt_install debootstrap systemd-container lintian || fail "lintian, debootstrap or systemd-nspawn is missing"
+fi
+
+if [ "${1:-}" = formula ] && ! command -v ruby >/dev/null; then
+    install ruby ruby || fail "ruby is missing: install it, then try again"
 fi
 
 if [ "${1:-}" = unit ]; then
