@@ -274,7 +274,7 @@ let package = Package(
             name: "mesh-events",
             dependencies: [
                 "MeshConcurrency", "MeshEvents", "MeshEventsInterop", "MeshEventsNATS", "MeshEventsSigning",
-                "MeshAlerts", "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "ProcessGuard",
+                "MeshAlerts", "MeshJSON", "MeshMonitoring", "MeshNotifiers", "MeshSupervision", "ProcessGuard",
                 "MeshAuth", "MeshDashboard", "MeshMetrics",
                 "NATSClient", "LocalNATSServer", "MeshLogging", "FileReading", "ServiceNotification", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
