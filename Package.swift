@@ -248,6 +248,11 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The system's zlib, for answers in gzip.
+        .systemLibrary(
+            name: "CZlib",
+            providers: [.apt(["zlib1g-dev"]), .yum(["zlib-devel"]), .brew(["zlib"])]
+        ),
         // A program's metrics for Prometheus: a factory for swift-metrics and the text formats. No HTTP.
         .target(
             name: "MeshMetrics",
@@ -257,7 +262,8 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMetrics", "MeshMonitoring", logging,
+                "CZlib", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMetrics", "MeshMonitoring",
+                logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -456,7 +462,7 @@ let package = Package(
             dependencies: [
                 "MeshAlerts", "MeshConcurrency", "MeshDashboard", "MeshMetrics", "MeshMonitoring", "MeshEvents",
                 "MeshEventsNATS", "MeshEventsTesting",
-                "NATSClient", "LocalNATSServer", "TestSupport", logging, metrics,
+                "NATSClient", "LocalNATSServer", "TestSupport", logging, metrics, tls,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),

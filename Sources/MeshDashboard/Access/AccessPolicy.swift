@@ -46,6 +46,11 @@ struct AccessPolicy: Sendable {
     /// The route that a token of its own gives access to.
     static let metricsRoute = Route("GET", "/metrics")
 
+    /// The routes whose answers may hold a secret of this server. They are not compressed; see ``AnswerCompression``.
+    static let secretRoutes: Set<Route> = [
+        Route("GET", "/api/session"), Route("POST", "/api/session"), Route("DELETE", "/api/session"),
+    ]
+
     /// The host names that requests may use, besides addresses and `localhost`.
     let names: Set<String>
 

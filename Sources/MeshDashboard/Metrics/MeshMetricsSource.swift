@@ -1,3 +1,4 @@
+import HTTPTypes
 import Hummingbird
 public import Logging
 import MeshConcurrency
@@ -36,13 +37,20 @@ public final class MeshMetricsSource: Service {
         }
     }
 
+    /// An answer: what it is, and whether it is compressed.
+    private struct Kind: Hashable {
+        let format: ExpositionFormat
+        var isCompressed = false
+    }
+
     private struct Answer: Sendable {
-        let text: ByteBuffer
+        /// The text, compressed or not.
+        let bytes: ByteBuffer
         let until: ContinuousClock.Instant
     }
 
     private struct State: Sendable {
-        var answers: [ExpositionFormat: Answer] = [:]
+        var answers: [Kind: Answer] = [:]
         /// What is known of the stream; `nil` when it does not answer, and before it was asked.
         var stream: StreamReading?
         /// Whether it was asked.
@@ -198,7 +206,7 @@ public final class MeshMetricsSource: Service {
     ///
     /// - Throws: `persistenceUnavailable` when too many ask at once, `closed` when the task is cancelled meanwhile.
     public func text(_ format: ExpositionFormat) async throws(MeshEventsError) -> String {
-        String(buffer: try await answer(format))
+        String(buffer: try await answer(Kind(format: format)))
     }
 
     /// The answer to a scraper's request.
@@ -206,26 +214,47 @@ public final class MeshMetricsSource: Service {
     /// - Throws: as ``text(_:)``.
     func response(to request: Request) async throws(MeshEventsError) -> Response {
         let format = ExpositionFormat(accept: request.headers[.accept])
-        return .answer(try await answer(format), format.contentType)
+        let isCompressed = AcceptedEncoding.takesGzip(request)
+        let bytes = try await answer(Kind(format: format, isCompressed: isCompressed))
+        var response = Response.answer(bytes, format.contentType)
+        response.headers[.vary] = "Accept, Accept-Encoding"
+        if isCompressed { response.headers[.contentEncoding] = "gzip" }
+        return response
     }
 
-    private func answer(_ format: ExpositionFormat) async throws(MeshEventsError) -> ByteBuffer {
+    private func answer(_ kind: Kind) async throws(MeshEventsError) -> ByteBuffer {
         state.withLock { $0.askedAt = .now }
-        if let answer = known(format) { return answer }
+        if let answer = known(kind) { return answer.bytes }
         return try await gate.run { () async throws(MeshEventsError) in
-            if let answer = known(format) { return answer }
-            let began = ContinuousClock.now
-            let text = ByteBuffer(bytes: await exposition(format).text)
-            let pause = max(Self.kept, MeshFollower.pause(after: .now - began))
-            state.withLock { $0.answers[format] = Answer(text: text, until: .now + pause) }
-            return text
+            if let answer = known(kind) { return answer.bytes }
+            let plain = await plain(kind.format)
+            guard kind.isCompressed else { return plain.bytes }
+            // Once for all scrapers. The text has names and repeats them, and always gets shorter.
+            guard let compressed = Gzip.compressed(Array(buffer: plain.bytes)) else {
+                throw MeshEventsError(.persistenceUnavailable, "there is no memory to compress with")
+            }
+            let bytes = ByteBuffer(bytes: compressed)
+            state.withLock { $0.answers[kind] = Answer(bytes: bytes, until: plain.until) }
+            return bytes
         }
     }
 
-    private func known(_ format: ExpositionFormat) -> ByteBuffer? {
+    /// The text, made anew when the last one is too old.
+    private func plain(_ format: ExpositionFormat) async -> Answer {
+        let kind = Kind(format: format)
+        if let answer = known(kind) { return answer }
+        let began = ContinuousClock.now
+        let text = ByteBuffer(bytes: await exposition(format).text)
+        let pause = max(Self.kept, MeshFollower.pause(after: .now - began))
+        let answer = Answer(bytes: text, until: .now + pause)
+        state.withLock { $0.answers[kind] = answer }
+        return answer
+    }
+
+    private func known(_ kind: Kind) -> Answer? {
         state.withLock { state in
-            guard let answer = state.answers[format], .now < answer.until else { return nil }
-            return answer.text
+            guard let answer = state.answers[kind], .now < answer.until else { return nil }
+            return answer
         }
     }
 

@@ -30,11 +30,13 @@ struct AccessMiddleware: RouterMiddleware {
         context: DashboardContext,
         next: @concurrent (Request, DashboardContext) async throws -> Response
     ) async throws -> Response {
+        let route = AccessPolicy.Route(request.method.rawValue, context.endpointPath)
         var response: Response
         do {
             var context = context
             context.grant = try await admit(request, context)
             response = try await next(request, context)
+            response = try await AnswerCompression.compressed(response, to: request, route: route)
         } catch let error as HTTPParserError {
             // The rest of the connection cannot be parsed: the server answers 400 and closes it.
             throw error

@@ -57,7 +57,7 @@ struct DashboardRoutes: Sendable {
         }
         router.get("/healthz") { _, _ in healthResponse() }
         router.get("/metrics") { request, _ in try await metrics.response(to: request) }
-        router.get("/api/openapi.json") { _, _ in Response.json(PackageResources.openapi_json) }
+        router.get("/api/openapi.json") { request, _ in PageFiles.response(PageFiles.description, to: request) }
         router.get("/api/session") { request, context in try await session(request, context) }
         router.post("/api/session") { request, context in try await logIn(request, context) }
         router.delete("/api/session") { request, _ in logOut(request) }
