@@ -262,8 +262,8 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "CZlib", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMetrics", "MeshMonitoring",
-                logging,
+                "CZlib", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshJSON", "MeshLogging", "MeshMetrics",
+                "MeshMonitoring", logging,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

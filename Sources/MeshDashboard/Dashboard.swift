@@ -196,6 +196,7 @@ public final class Dashboard: Service {
             login: token.map { Login(token: $0) },
             metricsLogin: metricsLogin,
             page: PageFiles(directory: configuration.pageDirectory),
+            marks: verification != nil,
             connections: listener.connections,
             backlog: backlog
         )

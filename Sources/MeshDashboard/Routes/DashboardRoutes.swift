@@ -28,11 +28,15 @@ struct DashboardRoutes: Sendable {
     let control: (any ToolController)?
     /// How many requests about tools are under way.
     let controlGate = QueryGate(maximumRunning: 16, maximumWaiting: 32, share: .init(running: 4, waiting: 8))
+    /// How many exports are under way; each holds a page of events.
+    let exportGate = QueryGate(maximumRunning: 4, maximumWaiting: 8, share: .init(running: 1, waiting: 2))
     /// `nil` when no login is needed.
     let login: Login?
     /// The login for the metrics alone; `nil` when they have none of their own.
     let metricsLogin: Login?
     let page: PageFiles
+    /// Whether events are marked by their signatures.
+    let marks: Bool
     let connections: ConnectionTable
     /// How many missed events are read for a browser that comes back.
     let backlog: Int
@@ -70,6 +74,7 @@ struct DashboardRoutes: Sendable {
             return Response.json(try await mesh.digest().json(with: keeper?.report, alerts: alerts?.json).utf8)
         }
         router.get("/api/events") { request, _ in try await events(QueryParameters(request)) }
+        router.get("/api/export") { request, context in try await export(QueryParameters(request), context) }
         router.get("/api/events/{sequence}") { _, context in try await event(context.parameters.get("sequence")) }
         router.post("/api/events") { request, _ in try await emit(request) }
         router.post("/api/tools") { request, context in try await controlTool(request, context) }
@@ -92,14 +97,38 @@ struct DashboardRoutes: Sendable {
     // MARK: Events
 
     private func events(_ parameters: QueryParameters) async throws -> Response {
-        var bounds = EventSearch.Bounds()
-        bounds.since = try parameters.time("since")
-        bounds.until = try parameters.time("until")
-        bounds.before = try parameters.position("before")
-        bounds.after = try parameters.position("after")
+        var bounds = try parameters.bounds()
         bounds.limit = try parameters.number("limit", in: 1...EventSearch.maximumLimit) ?? bounds.limit
         let search = EventSearch(store: store, history: history, gate: gate)
         return .json(try await search.page(try parameters.filter(), bounds).json)
+    }
+
+    private func export(_ parameters: QueryParameters, _ context: DashboardContext) async throws -> Response {
+        let reader = context.reader
+        // Before the head, which cannot be taken back; the body waits for its turn.
+        guard exportGate.mayEnter(reader) else { throw QueryGate.tooMany }
+        var export = EventExport(format: try parameters.exportFormat(), marks: marks)
+        export.limit = try parameters.number("limit", in: 1...EventExport.Bounds.standard.events)
+        export.filter = try parameters.filter()
+        export.range = try parameters.bounds()
+        // Mistakes and a mesh that does not answer have an answer of their own, too: the first page is read here.
+        let pages = try await export.pages(of: store, history, gate)
+        let (asked, turns, channel) = (export, exportGate, context.channel)
+        let isAllowed = stillAllowed(context.grant)
+        return Response(
+            status: .ok,
+            headers: export.headers(at: .now),
+            body: ResponseBody { writer in
+                try await turns.enter(reader)
+                defer { turns.leave(reader) }
+                try await asked.write(pages, to: &writer) {
+                    guard isAllowed() else { throw APIError(.unauthorized, "login", "the session has ended") }
+                    // The event loop tells a writer when to wait.
+                    try await channel.eventLoop.submit {}.get()
+                }
+                try await writer.finish(nil)
+            }
+        )
     }
 
     private func event(_ text: String?) async throws -> Response {
