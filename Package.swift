@@ -262,8 +262,8 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "CZlib", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshJSON", "MeshLogging", "MeshMetrics",
-                "MeshMonitoring", logging,
+                "CZlib", "FileReading", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshJSON", "MeshLogging",
+                "MeshMetrics", "MeshMonitoring", logging, tls,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -460,8 +460,8 @@ let package = Package(
         .testTarget(
             name: "MeshDashboardTests",
             dependencies: [
-                "MeshAlerts", "MeshConcurrency", "MeshDashboard", "MeshMetrics", "MeshMonitoring", "MeshEvents",
-                "MeshEventsNATS", "MeshEventsTesting",
+                "MeshAlerts", "MeshAuth", "MeshConcurrency", "MeshDashboard", "MeshMetrics", "MeshMonitoring",
+                "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
                 "NATSClient", "LocalNATSServer", "TestSupport", logging, metrics, tls,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -24,15 +24,25 @@ final class HTTPListener: Sendable {
     /// The open connections.
     let connections = ConnectionTable()
     private let times: ConnectionTimer.Limits
+    /// What TLS is spoken with; `nil` for HTTP without it.
+    private let certificate: ServerCertificate?
     private let logger: Logger
     private let address = Locked<String?>(nil)
     private let listening = OneTimeSignal()
 
-    init(_ what: String, host: String, port: Int, times: ConnectionTimer.Limits = .init(), logger: Logger) {
+    init(
+        _ what: String,
+        host: String,
+        port: Int,
+        times: ConnectionTimer.Limits = .init(),
+        certificate: ServerCertificate?,
+        logger: Logger
+    ) {
         self.what = what
         self.host = host
         self.port = port
         self.times = times
+        self.certificate = certificate
         self.logger = logger
     }
 
@@ -59,13 +69,19 @@ final class HTTPListener: Sendable {
     func serve(_ router: Router<DashboardContext>) async throws {
         let application = Application(
             router: router,
-            server: HTTPServerBuilder { [connections, times] responder in
-                LimitedHTTP1Channel(responder: responder, connections: connections, times: times)
+            server: HTTPServerBuilder { [connections, times, certificate] responder in
+                LimitedHTTP1Channel(
+                    responder: responder,
+                    connections: connections,
+                    times: times,
+                    certificate: certificate
+                )
             },
             configuration: .init(address: .hostname(host, port: port)),
             onServerRunning: { channel in
                 let port = channel.localAddress?.port ?? self.port
-                self.address.withLock { $0 = "http://\(Self.inURL(self.host)):\(port)/" }
+                let scheme = self.certificate == nil ? "http" : "https"
+                self.address.withLock { $0 = "\(scheme)://\(Self.inURL(self.host)):\(port)/" }
                 self.listening.send()
             },
             logger: logger

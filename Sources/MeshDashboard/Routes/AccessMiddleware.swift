@@ -60,20 +60,28 @@ struct AccessMiddleware: RouterMiddleware {
         let head = Self.head(of: request, context)
         let isForMetrics = head.route == AccessPolicy.metricsRoute
         // Under any name: no other site's page knows the token.
-        if isForMetrics, let metricsLogin, metricsLogin.knows(request) {
+        if isForMetrics, let grant = metricsLogin?.knows(request) {
             connections.trust(context.channel)
-            return .token
+            return grant
         }
         if let refusal = policy.refusal(head) { throw Self.error(refusal) }
         guard let login = login ?? (isForMetrics ? metricsLogin : nil) else {
             connections.trust(context.channel)
-            return .token
+            return .open
         }
         if AccessPolicy.publicRoutes.contains(head.route) { return nil }
         guard let grant = try await login.grant(request, from: context.peer) else {
             throw APIError(.unauthorized, "login", "log in first, or send the token as a bearer token")
         }
         connections.trust(context.channel)
+        let needed = AccessPolicy.role(for: head.route)
+        guard grant.role >= needed else {
+            throw APIError(
+                .forbidden,
+                "role",
+                "\(grant.account?.name ?? "this login") has the role \(grant.role.rawValue); this needs \(needed.rawValue)"
+            )
+        }
         return grant
     }
 
@@ -208,6 +216,6 @@ struct DashboardContext: RequestContext {
 
     /// Who asks, for shares: a session, or else all clients of an address.
     var reader: String {
-        if case .session(let id) = grant { "\(id)" } else { "\(peer)" }
+        if case .session(let id, _) = grant { "\(id)" } else { "\(peer)" }
     }
 }
