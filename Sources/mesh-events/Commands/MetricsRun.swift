@@ -7,22 +7,27 @@ struct MetricsRun: Sendable {
     private let server: MetricsServer
     /// What it answers, when nothing else runs it.
     private let source: MeshMetricsSource?
+    /// The certificate, when nothing else runs it.
+    private let access: PageAccess?
 
     /// Answers what a page knows.
     init(_ configuration: MetricsServer.Configuration, _ dashboard: Dashboard) throws {
         server = try MetricsServer(dashboard.metrics, configuration: configuration, logger: .disabled)
         source = nil
+        access = nil
     }
 
     /// Answers what it reads itself.
     ///
     /// - Parameters:
+    ///   - access: the certificate of the configuration.
     ///   - store: the store of the events.
     ///   - transport: the connection of that store; it receives events while there is no stream.
     ///   - verification: checks signatures; `nil` checks none.
     init(
         _ configuration: MetricsServer.Configuration,
         _ bounds: MeshMetricsSource.Configuration,
+        access: PageAccess,
         _ store: JetStreamStore,
         _ transport: NATSTransport,
         verification: SignatureVerification?
@@ -37,7 +42,11 @@ struct MetricsRun: Sendable {
         )
         server = try MetricsServer(source, configuration: configuration, logger: .disabled)
         self.source = source
+        self.access = access
     }
+
+    /// Reads the certificate again, when nothing else does.
+    func reload() { access?.reload(nil) }
 
     /// Answers, and prints its URL; it ends with the task.
     ///
@@ -45,6 +54,7 @@ struct MetricsRun: Sendable {
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             if let source { group.addTask { await source.run() } }
+            if let certificate = access?.certificate { group.addTask { await certificate.run() } }
             group.addTask { try await server.run() }
             group.addTask {
                 guard let url = try? await server.url() else { return }
