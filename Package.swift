@@ -251,6 +251,11 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The system's zlib, for answers in gzip.
+        .systemLibrary(
+            name: "CZlib",
+            providers: [.apt(["zlib1g-dev"]), .yum(["zlib-devel"]), .brew(["zlib"])]
+        ),
         // A program's metrics for Prometheus: a factory for swift-metrics and the text formats. No HTTP.
         .target(
             name: "MeshMetrics",
@@ -260,8 +265,8 @@ let package = Package(
         .target(
             name: "MeshDashboard",
             dependencies: [
-                "FileDescriptors", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshLogging", "MeshMetrics",
-                "MeshMonitoring", logging,
+                "CZlib", "FileDescriptors", "FileReading", "MeshAlerts", "MeshConcurrency", "MeshEvents", "MeshJSON",
+                "MeshLogging", "MeshMetrics", "MeshMonitoring", logging, tls,
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
@@ -461,9 +466,9 @@ let package = Package(
         .testTarget(
             name: "MeshDashboardTests",
             dependencies: [
-                "MeshAlerts", "MeshConcurrency", "MeshDashboard", "MeshMetrics", "MeshMonitoring", "MeshEvents",
-                "MeshEventsNATS", "MeshEventsTesting",
-                "NATSClient", "LocalNATSServer", "TestSupport", logging, metrics,
+                "MeshAlerts", "MeshAuth", "MeshConcurrency", "MeshDashboard", "MeshMetrics", "MeshMonitoring",
+                "MeshEvents", "MeshEventsNATS", "MeshEventsTesting",
+                "NATSClient", "LocalNATSServer", "TestSupport", logging, metrics, tls,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),

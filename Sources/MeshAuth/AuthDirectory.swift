@@ -1,3 +1,4 @@
+import Crypto
 public import Foundation
 import NKeys
 
@@ -12,6 +13,9 @@ import NKeys
 /// | `ca.pem` | the authority's certificate: every client needs it |
 /// | `ca.key`, `server.pem`, `server.key` | the authority's key, the server's certificate and key |
 /// | `<name>.nk` | the seed of a user: that user needs it, and no other |
+/// | `page.pem`, `page.key` | the certificate and key of the live page, when they were asked for |
+/// | `page.users` | the users of the live page: names, roles and the hashes of their tokens |
+/// | `<name>.page-token` | the token of a user for the live page: that user needs it, and no other |
 /// | `<name>.password` | a password beside the key, for a user whose program does not support NKeys |
 /// | `tools-ca.pem` | written by `serve` for its tools: the authorities of the system, and this one |
 ///
@@ -21,6 +25,10 @@ public struct AuthDirectory: Sendable {
         var version = 1
         var hosts: [String]
         var users: [MeshUser]
+        /// The names under which the page's certificate is valid; `nil` when there is none.
+        var pageHosts: [String]?
+        /// The SHA-256 hash of the token for the page, by the name of the user.
+        var pageTokens: [String: String]?
     }
 
     /// The names under which the server's certificate is valid in any case.
@@ -36,6 +44,12 @@ public struct AuthDirectory: Sendable {
     public var hosts: [String] { document.hosts }
     /// The authority's certificate, which clients trust.
     public var authorityFile: String { file("ca.pem") }
+    /// The live page's certificate, and its key.
+    public var pageCertificate: (file: String, keyFile: String) { (file("page.pem"), file("page.key")) }
+    /// The names and addresses under which the page's certificate is valid; empty when there is none.
+    public var pageHosts: [String] { document.pageHosts ?? [] }
+    /// The list of the page's users, for `--users` of `mesh-events dashboard`.
+    public var pageUsersFile: String { file("page.users") }
     /// The complete configuration of a server that runs on its own.
     public var serverFile: String { file("nats-server.conf") }
 
@@ -55,14 +69,17 @@ public struct AuthDirectory: Sendable {
     ///   - hosts: further names and addresses under which clients reach the server, besides ``standardHosts``.
     ///   - listen: the address that the server of ``serverFile`` listens on.
     ///   - nodes: the names of the nodes that log in as the user `node`; `nil` for `node`.
+    ///   - pageHosts: names and addresses under which browsers reach the live page, besides ``standardHosts``, for a
+    ///     certificate of its own; `nil` for none.
     /// - Throws: `alreadyExists` when the directory holds users; `invalidName`, `fileAccess`.
     public static func create(
         at path: String,
         hosts: [String] = [],
         listen: String = "127.0.0.1",
-        nodes: [String]? = nil
+        nodes: [String]? = nil,
+        pageHosts: [String]? = nil
     ) throws(MeshAuthError) -> AuthDirectory {
-        for host in hosts { _ = try CertificateAuthority.name(of: host) }
+        for host in hosts + (pageHosts ?? []) { _ = try CertificateAuthority.name(of: host) }
         let all = standardHosts + hosts.filter { !standardHosts.contains($0) }
         var directory = AuthDirectory(path: absolute(path), document: Document(hosts: all, users: []))
         guard !FileManager.default.fileExists(atPath: directory.file(documentName)) else {
@@ -77,6 +94,8 @@ public struct AuthDirectory: Sendable {
         try directory.write("ca.key", issued.key)
         try directory.write("ca.pem", issued.certificate, mode: PrivateFile.publicMode)
         try directory.writeServerCertificate(authority)
+        try directory.addPageHosts(pageHosts)
+        try directory.writePageCertificate(authority)
         try directory.write("nats-server.conf", directory.serverConfiguration(listen: listen))
         for role in MeshRole.allCases {
             try directory.makeUser(role.rawValue, role, durables: nil, nodes: role == .node ? nodes : nil)
@@ -111,6 +130,7 @@ public struct AuthDirectory: Sendable {
     ///   - durables: the durables whose events the user may take; `nil` for one with the user's name.
     ///   - nodes: the nodes that the user answers for; `nil` for one with the user's name.
     ///   - password: whether the user may also log in with a password, which ``passwordFile(of:)`` holds.
+    ///   - page: whether the user may log in to the live page, with the token that ``pageTokenFile(of:)`` holds.
     /// - Returns: the file with the seed, for that user.
     /// - Throws: `alreadyExists`, `invalidName`, `fileAccess`.
     @discardableResult
@@ -119,8 +139,10 @@ public struct AuthDirectory: Sendable {
         role: MeshRole,
         durables: [String]? = nil,
         nodes: [String]? = nil,
-        password: Bool = false
+        password: Bool = false,
+        page: Bool = false
     ) throws(MeshAuthError) -> String {
+        if page { try Self.checkPage(name, role) }
         guard !document.users.contains(where: { $0.name == name }) else {
             throw MeshAuthError(
                 .alreadyExists,
@@ -129,19 +151,21 @@ public struct AuthDirectory: Sendable {
         }
         try makeUser(name, role, durables: durables, nodes: nodes)
         if password { try makePassword(name) }
+        if page { try makePageToken(name) }
         try save()
         return seedFile(of: name)
     }
 
-    /// Lets a user take the events of more durables, answer for more nodes, or also log in with a password. The server
-    /// must then reload its configuration.
+    /// Lets a user take the events of more durables, answer for more nodes, or also log in with a password or to the live
+    /// page. The server, or the page, must then reload its configuration.
     ///
     /// - Throws: `notFound`, `invalidName`, `fileAccess`.
     public mutating func allow(
         _ name: String,
         durables: [String] = [],
         nodes: [String] = [],
-        password: Bool = false
+        password: Bool = false,
+        page: Bool = false
     ) throws(MeshAuthError) {
         guard let index = document.users.firstIndex(where: { $0.name == name }) else { throw Self.missing(name) }
         for durable in durables where !document.users[index].durables.contains(durable) {
@@ -152,20 +176,24 @@ public struct AuthDirectory: Sendable {
             try MeshUser.check(node: node)
             document.users[index].nodes.append(node)
         }
+        if page { try Self.checkPage(name, document.users[index].role) }
         if password, self.password(of: name) == nil { try makePassword(name) }
+        if page, !isPageUser(name) { try makePageToken(name) }
         try save()
     }
 
-    /// Removes a user, its seed and its password. The server must then reload its configuration; that disconnects the
-    /// user.
+    /// Removes a user, its seed, its password and its token for the page. The server must then reload its configuration, and
+    /// the page its users; that disconnects the user.
     ///
     /// - Throws: `notFound`, `fileAccess`.
     public mutating func remove(_ name: String) throws(MeshAuthError) {
         guard document.users.contains(where: { $0.name == name }) else { throw Self.missing(name) }
         document.users.removeAll { $0.name == name }
+        document.pageTokens?[name] = nil
         try save()
         try PrivateFile(path: seedFile(of: name)).remove()
         try PrivateFile(path: passwordFile(of: name)).remove()
+        try PrivateFile(path: pageTokenFile(of: name)).remove()
     }
 
     private static func missing(_ name: String) -> MeshAuthError {
@@ -190,6 +218,12 @@ public struct AuthDirectory: Sendable {
 
     /// The file with a user's password, when it has one.
     public func passwordFile(of name: String) -> String { file("\(name).password") }
+
+    /// The file with a user's token for the live page, when it has one.
+    public func pageTokenFile(of name: String) -> String { file("\(name).page-token") }
+
+    /// Whether a user may log in to the live page.
+    public func isPageUser(_ name: String) -> Bool { document.pageTokens?[name] != nil }
 
     /// A user's password, a secret: 32 letters and digits; `nil` for a user that has none.
     public func password(of name: String) -> String? {
@@ -254,22 +288,27 @@ public struct AuthDirectory: Sendable {
         (try? PrivateFile(path: file("server.pem")).read()).flatMap(CertificateAuthority.end)
     }
 
-    /// Makes a new server's certificate, signed by the same authority, so that clients need no change. The server must
-    /// then reload its configuration.
+    /// Makes a new server's certificate, and one of the page if it has one, signed by the same authority, so that clients
+    /// need no change. The server must then reload its configuration.
     ///
-    /// - Parameter hosts: further names and addresses under which it is valid.
+    /// - Parameters:
+    ///   - hosts: further names and addresses under which the server's is valid.
+    ///   - pageHosts: those under which the page's is valid; it is made when there is none. `nil` changes nothing about it.
     /// - Throws: `invalidName`, `notFound` when the authority's key is not in this directory, `invalidFile`,
     ///   `fileAccess`.
-    public mutating func renew(adding hosts: [String] = []) throws(MeshAuthError) {
+    public mutating func renew(adding hosts: [String] = [], pageHosts: [String]? = nil) throws(MeshAuthError) {
         for host in hosts where !document.hosts.contains(host) {
             _ = try CertificateAuthority.name(of: host)
             document.hosts.append(host)
         }
+        try addPageHosts(pageHosts)
         let issued = CertificateAuthority.Issued(
             certificate: try PrivateFile(path: authorityFile).read(),
             key: try PrivateFile(path: file("ca.key")).read()
         )
-        try writeServerCertificate(try CertificateAuthority(issued))
+        let authority = try CertificateAuthority(issued)
+        try writeServerCertificate(authority)
+        try writePageCertificate(authority)
         try save()
     }
 
@@ -299,14 +338,61 @@ public struct AuthDirectory: Sendable {
 
     /// Makes a password that no program can guess, and that needs no escapes in a URL.
     private func makePassword(_ name: String) throws(MeshAuthError) {
+        try write("\(name).password", Self.secret() + "\n")
+    }
+
+    /// Makes a token for the page, of which the list of its users has the hash.
+    private mutating func makePageToken(_ name: String) throws(MeshAuthError) {
+        let token = Self.secret()
+        try write("\(name).page-token", token + "\n")
+        let digits = SHA256.hash(data: Data(token.utf8)).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }
+        document.pageTokens = document.pageTokens ?? [:]
+        document.pageTokens?[name] = digits.joined()
+    }
+
+    /// A secret of 32 letters and digits, some 190 bits.
+    private static func secret() -> String {
         let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-        try write("\(name).password", String((0..<32).map { _ in letters[Int.random(in: letters.indices)] }) + "\n")
+        return String((0..<32).map { _ in letters[Int.random(in: letters.indices)] })
+    }
+
+    private static func checkPage(_ name: String, _ role: MeshRole) throws(MeshAuthError) {
+        guard role == .node || role == .tool else { return }
+        throw MeshAuthError(
+            .invalidName,
+            "\(name) is a \(role.rawValue); users of the page are people, with the role observer, operator or admin"
+        )
     }
 
     private func writeServerCertificate(_ authority: CertificateAuthority) throws(MeshAuthError) {
         let server = try authority.issueServer(hosts: document.hosts)
         try write("server.key", server.key)
         try write("server.pem", server.certificate, mode: PrivateFile.publicMode)
+    }
+
+    private mutating func addPageHosts(_ hosts: [String]?) throws(MeshAuthError) {
+        guard let hosts else { return }
+        for host in hosts { _ = try CertificateAuthority.name(of: host) }
+        let present = document.pageHosts ?? Self.standardHosts
+        document.pageHosts = present + hosts.filter { !present.contains($0) }
+    }
+
+    /// Makes the page's certificate, when it has names.
+    private func writePageCertificate(_ authority: CertificateAuthority) throws(MeshAuthError) {
+        guard let hosts = document.pageHosts else { return }
+        let page = try authority.issueServer(hosts: hosts, name: "mesh page")
+        // A page that runs reads both; it tries again when it finds a new one beside an old one.
+        try write("page.key", page.key)
+        try write("page.pem", page.certificate, mode: PrivateFile.publicMode)
+    }
+
+    /// The list of the page's users.
+    private var pageUsers: String {
+        let lines = users.compactMap { user in
+            document.pageTokens?[user.name].map { "\(user.name) \(user.role.rawValue) \($0)\n" }
+        }
+        let head = "# Written by `mesh-events auth`, which overwrites it: name, role, SHA-256 of the token.\n"
+        return head + lines.joined()
     }
 
     private func save() throws(MeshAuthError) {
@@ -316,6 +402,7 @@ public struct AuthDirectory: Sendable {
             throw MeshAuthError(.invalidFile, "the users cannot be written as JSON")
         }
         try write("access.conf", serverAccess)
+        if document.pageTokens != nil { try write("page.users", pageUsers) }
         try write(Self.documentName, String(decoding: data, as: UTF8.self) + "\n")
     }
 

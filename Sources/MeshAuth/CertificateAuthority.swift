@@ -72,8 +72,12 @@ struct CertificateAuthority {
 
     /// Makes a server's certificate, with a new key.
     ///
-    /// - Parameter hosts: DNS names and IP addresses under which clients reach it.
-    func issueServer(hosts: [String], now: Date = Date()) throws(MeshAuthError) -> Issued {
+    /// - Parameters:
+    ///   - hosts: DNS names and IP addresses under which clients reach it.
+    ///   - name: the certificate's own name, for people.
+    ///   - now: the present time.
+    func issueServer(hosts: [String], name: String = "mesh server", now: Date = Date()) throws(MeshAuthError) -> Issued
+    {
         var names: [GeneralName] = []
         for host in hosts { names.append(try Self.name(of: host)) }
         let serverKey = Certificate.PrivateKey(P256.Signing.PrivateKey())
@@ -87,7 +91,7 @@ struct CertificateAuthority {
                 issuer: certificate.subject,
                 subject: try DistinguishedName {
                     OrganizationName("mesh-events")
-                    CommonName("mesh server")
+                    CommonName(name)
                 },
                 signatureAlgorithm: .ecdsaWithSHA256,
                 extensions: try Certificate.Extensions {

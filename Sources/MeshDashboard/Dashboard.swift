@@ -16,9 +16,9 @@ public import ServiceLifecycle
 /// so; afterwards it goes on without a gap. While the mesh has no stream, the page shows the live events of `bus`, if
 /// there is one, says that they are not kept, and switches to the stream as soon as there is one.
 ///
-/// By default it listens on loopback; see ``Configuration``. It speaks HTTP without TLS: use a proxy in front where
-/// others can read the traffic. With a token, everything except the page's own files needs a login; a session ends at
-/// logout and at the end of the process. Connections without a login are limited, for each address and altogether; the
+/// By default it listens on loopback; see ``Configuration``. It speaks HTTP, or with a certificate HTTPS: use that, or a
+/// proxy in front, where others can read the traffic. With a token or users, everything except the page's own files needs a
+/// login; a session ends at logout, when its user is gone, and at the end of the process. Connections without a login are limited, for each address and altogether; the
 /// oldest is closed for a new one.
 public final class Dashboard: Service {
     private let configuration: Configuration
@@ -52,13 +52,13 @@ public final class Dashboard: Service {
     ///     page then only says that there is none. The caller keeps the bus; the dashboard emits nothing on it. Give it
     ///     the same verification, with the policy `accept` to show unsigned events. With `verification`, only events
     ///     that this bus has verified as signed change the state of nodes and tools.
-    ///   - emitter: the bus on which `POST /api/events` emits, which then needs a token; `nil` to turn that off.
+    ///   - emitter: the bus on which `POST /api/events` emits, which then needs a login; `nil` to turn that off.
     ///   - logs: reads the logs of tools; `nil` for none.
-    ///   - control: what `POST /api/tools` and the page's buttons control tools with, which then needs a token; `nil` to
+    ///   - control: what `POST /api/tools` and the page's buttons control tools with, which then needs a login; `nil` to
     ///     turn that off.
     ///   - configuration: the address, access and limits.
     ///   - logger: logs errors.
-    /// - Throws: `invalidArgument` when it would be open to other machines, emit or control tools without a token, or when
+    /// - Throws: `invalidArgument` when it would be open to other machines, emit or control tools without a login, or when
     ///   the token is too short.
     public convenience init(
         store: some EventStore,
@@ -107,17 +107,20 @@ public final class Dashboard: Service {
         let token: DashboardToken?
         if let secret = configuration.token { token = try DashboardToken(secret) } else { token = nil }
         let metricsLogin = try Login.metrics(configuration.metricsToken)
-        guard token != nil || HTTPListener.isLoopback(configuration.host) else {
+        let cookie = SessionCookie(isSecure: configuration.certificate != nil)
+        let needsLogin = token != nil || configuration.users != nil
+        let login = needsLogin ? Login(token: token, users: configuration.users ?? [], cookie: cookie) : nil
+        guard login != nil || HTTPListener.isLoopback(configuration.host) else {
             throw MeshEventsError(
                 .invalidArgument,
-                "a dashboard on \(configuration.host) can be seen by others: give it a token, or listen on 127.0.0.1"
+                "a dashboard on \(configuration.host) can be seen by others: give it a token or users, or listen on 127.0.0.1"
             )
         }
-        guard token != nil || emitter == nil else {
-            throw MeshEventsError(.invalidArgument, "a dashboard that can emit needs a token")
+        guard login != nil || emitter == nil else {
+            throw MeshEventsError(.invalidArgument, "a dashboard that can emit needs a token or users")
         }
-        guard token != nil || control == nil else {
-            throw MeshEventsError(.invalidArgument, "a dashboard that can control tools needs a token")
+        guard login != nil || control == nil else {
+            throw MeshEventsError(.invalidArgument, "a dashboard that can control tools needs a token or users")
         }
         self.configuration = configuration
         let listener = HTTPListener(
@@ -126,6 +129,7 @@ public final class Dashboard: Service {
             port: configuration.port,
             needs: configuration.descriptors,
             times: times,
+            certificate: configuration.certificate,
             logger: logger
         )
         self.listener = listener
@@ -191,9 +195,11 @@ public final class Dashboard: Service {
             emitter: emitter,
             logs: logs,
             control: control,
-            login: token.map { Login(token: $0) },
+            login: login,
+            cookie: cookie,
             metricsLogin: metricsLogin,
             page: PageFiles(directory: configuration.pageDirectory),
+            marks: verification != nil,
             connections: listener.connections,
             backlog: backlog
         )
@@ -203,6 +209,10 @@ public final class Dashboard: Service {
     var routeList: [AccessPolicy.Route] {
         routes.router(names: []).routes.map { AccessPolicy.Route($0.method.rawValue, $0.path.description) }
     }
+
+    /// Replaces the users of the page. Sessions and streams of those who are gone, or whose role or token is another one, end.
+    /// It does nothing when no login is needed.
+    public func replace(users: [DashboardUser]) { routes.replace(users: users) }
 
     /// How many browsers receive the event stream.
     var clientCount: Int { feed.clientCount }
@@ -237,7 +247,7 @@ public final class Dashboard: Service {
 
     /// Waits until it listens.
     ///
-    /// - Returns: Its address, e.g. `http://127.0.0.1:8080/`.
+    /// - Returns: Its address, e.g. `http://127.0.0.1:8080/`; `https` with a certificate.
     /// - Throws: `timeout`.
     public func url(timeout: Duration = .seconds(10)) async throws(MeshEventsError) -> String {
         try await listener.url(timeout: timeout)
@@ -280,12 +290,18 @@ extension Dashboard {
     /// A dashboard's address, access and limits.
     public struct Configuration: Sendable {
         /// The address to listen on: one of this machine, or `0.0.0.0` for all of them. Default: loopback only. Any
-        /// other needs a ``token``.
+        /// other needs a ``token`` or ``users``.
         public var host: String
         /// The port, 0 for a free one. Default 8080.
         public var port: Int
-        /// The secret for the login, at least 16 bytes; `nil` gives access to every client that reaches the address.
+        /// A secret for the login, at least 16 bytes: who has it may do all that the page can do. With neither it nor
+        /// ``users``, every client that reaches the address has access.
         public var token: String?
+        /// Those who log in with tokens of their own, and may do what their roles allow; `nil` for none. An empty list lets
+        /// in only who has the ``token``.
+        public var users: [DashboardUser]?
+        /// What the page is served over HTTPS with; `nil` for HTTP. The caller runs it.
+        public var certificate: ServerCertificate?
         /// A secret that gives access to `/metrics` alone, at least 16 bytes, for scrapers. `nil` for none: then `/metrics`
         /// needs what the rest of the page needs.
         public var metricsToken: String?
@@ -294,7 +310,7 @@ extension Dashboard {
         /// Host names that browsers may use in requests, besides addresses and `localhost`. Other names are refused,
         /// because their owner can point them anywhere (DNS rebinding).
         public var hostNames: [String]
-        /// How many browsers may receive events at once, from 1. Default 64. With a ``token``, further browsers are
+        /// How many browsers may receive events at once, from 1. Default 64. With a login, further browsers are
         /// refused (`503 tooManyClients`). Without one, the oldest browser is ended with the server-sent event
         /// `closed`: any program that reaches the address could take all places, and must not keep them.
         public var maximumClients: Int
@@ -308,11 +324,13 @@ extension Dashboard {
         /// What this process needs its file descriptors for beside connections.
         package var descriptors = DescriptorNeeds()
 
-        /// Creates a configuration; the default is loopback, port 8080, without a token.
+        /// Creates a configuration; the default is loopback, port 8080, without a login, over HTTP.
         public init(
             host: String = "127.0.0.1",
             port: Int = 8080,
             token: String? = nil,
+            users: [DashboardUser]? = nil,
+            certificate: ServerCertificate? = nil,
             metricsToken: String? = nil,
             metrics: MeshMetricsSource.Configuration = .init(),
             hostNames: [String] = [],
@@ -324,6 +342,8 @@ extension Dashboard {
             self.host = host
             self.port = port
             self.token = token
+            self.users = users
+            self.certificate = certificate
             self.metricsToken = metricsToken
             self.metrics = metrics
             self.hostNames = hostNames

@@ -85,6 +85,13 @@ import Testing
                 (["dashboard", "--listen", "8080"], "an address and a port"),
                 (["dashboard", "--listen", "127.0.0.1:70000"], "an address and a port"),
                 (["serve", "--dashboard-listen", "127.0.0.1:0"], "give --dashboard too"),
+                (["serve", "--users", readable], "give --dashboard too"),
+                (["serve", "--https-cert", readable], "give --dashboard or --metrics too"),
+                (["dashboard", "--https-cert", readable], "both files"),
+                (["dashboard", "--https-key", readable], "both files"),
+                (["dashboard", "--https-cert", readable, "--https-key", readable], "no certificate in PEM"),
+                (["dashboard", "--users", readable], "chmod 600"),
+                (["dashboard", "--users", "/nowhere/users"], "cannot be read"),
             ] {
                 let outcome = try await Command.run(arguments + ["--nats", server.url])
                 #expect(outcome.code == 64, "\(arguments): \(outcome.error)")
@@ -134,6 +141,69 @@ import Testing
             #expect(!serve.error.contains("warning"), "\(serve.error)")
             serve.signal(SIGTERM)
             #expect(try await serve.wait().code == 0)
+        }
+    }
+
+    /// Asks by curl, which knows the authority; the status, and what it said.
+    private func ask(_ url: String, _ authority: String, token: String = "") throws -> (status: String, text: String) {
+        let (_, text) = try SpawnedProcess.outcome(
+            of: "/usr/bin/env",
+            [
+                "curl", "-sS", "--max-time", "60", "--noproxy", "*", "--cacert", authority, "-w", "\n%{http_code}",
+                "-H", "Authorization: Bearer \(token)", url,
+            ]
+        )
+        return (String(text.suffix(3)), text)
+    }
+
+    @Test("users and certificate of `auth` are used over HTTPS, and read again on SIGHUP")
+    func usersOverHTTPS() async throws {
+        let temporary = try TemporaryDirectory()
+        let auth = temporary.path + "/auth"
+        #expect(try await Command.run(["auth", "init", auth, "--https", "mesh.test"]).code == 0)
+        for name in ["alice", "bob"] {
+            let added = try await Command.run(["auth", "add", auth, name, "--role", "observer", "--page"])
+            #expect(added.code == 0 && added.output.contains("\(name).page-token"), "\(added.error)")
+        }
+        let tool = try await Command.run(["auth", "add", auth, "t", "--role", "tool", "--page"])
+        #expect(tool.code == 64 && tool.error.contains("observer, operator or admin"))
+        let tokens = try ["alice", "bob"].map {
+            try temporary.text(of: "auth/\($0).page-token").trimmingCharacters(in: .newlines)
+        }
+        #expect(try await Command.run(["auth", "list", auth]).output.contains("page.pem"))
+        try await withServer { server in
+            let dashboard = try Command(
+                [
+                    "dashboard", "--listen", "127.0.0.1:0", "--users", auth + "/page.users", "--https-cert",
+                    auth + "/page.pem", "--https-key", auth + "/page.key", "--metrics", "127.0.0.1:0", "--nats",
+                    server.url,
+                ]
+            )
+            try await dashboard.waitForError("the dashboard is at")
+            try await dashboard.waitForError("the metrics are at")
+            let url = String(try #require(dashboard.error.firstMatch(of: #/dashboard is at (https:\S+)/#)).1)
+            let metrics = String(try #require(dashboard.error.firstMatch(of: #/metrics are at (https:\S+)/#)).1)
+            let authority = auth + "/ca.pem"
+            #expect(try ask(url + "api/session", authority).text.contains(#""logged_in":false"#))
+            for token in tokens {
+                #expect(try ask(url + "api/session", authority, token: token).text.contains(#""role":"observer""#))
+            }
+            #expect(try ask(metrics, authority).status == "200")
+            #expect(try await Command.run(["auth", "remove", auth, "alice"]).code == 0)
+            #expect(try await Command.run(["auth", "renew", auth]).code == 0)
+            dashboard.signal(SIGHUP)
+            try await dashboard.waitForError("the users of the page have been read again: 1")
+            #expect(dashboard.error.contains("the certificate has been read again"))
+            #expect(try ask(url + "api/mesh", authority, token: tokens[0]).status == "401")
+            #expect(try ask(url + "api/session", authority, token: tokens[1]).text.contains("bob"))
+            // A list that is wrong changes nothing.
+            try Data("bob emperor x\n".utf8).write(to: URL(fileURLWithPath: auth + "/page.users"))
+            dashboard.signal(SIGHUP)
+            try await dashboard.waitForError("the users of the page stay as they are")
+            #expect(dashboard.error.contains("line 1: the roles are"), "\(dashboard.error)")
+            #expect(try ask(url + "api/session", authority, token: tokens[1]).text.contains("bob"))
+            dashboard.signal(SIGTERM)
+            #expect(try await dashboard.wait().code == 0)
         }
     }
 

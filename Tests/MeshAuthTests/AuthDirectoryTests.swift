@@ -193,6 +193,63 @@ import Testing
         #expect(try !verifies("-purpose", "sslclient"))
     }
 
+    @Test func thePageHasACertificateOfItsOwnWhenItIsAskedFor() throws {
+        let temporary = try TemporaryDirectory()
+        var directory = try AuthDirectory.create(at: temporary.path + "/auth", hosts: ["mesh.local"])
+        let (file, keyFile) = directory.pageCertificate
+        #expect(directory.pageHosts.isEmpty && !FileManager.default.fileExists(atPath: file))
+        // A renewal does not make one by itself.
+        try directory.renew()
+        #expect(!FileManager.default.fileExists(atPath: file))
+        try directory.renew(pageHosts: ["page.local", "localhost"])
+        #expect(directory.pageHosts == ["localhost", "127.0.0.1", "::1", "page.local"])
+        #expect(try mode(keyFile) == 0o600 && mode(file) == 0o644)
+        let first = try String(contentsOfFile: file, encoding: .utf8)
+        func verifies(_ check: String...) throws -> Bool {
+            let arguments = ["-CAfile", directory.authorityFile] + check + [file]
+            return try SpawnedProcess.outcome(of: "/usr/bin/env", ["openssl", "verify"] + arguments).code == 0
+        }
+        #expect(try verifies("-purpose", "sslserver", "-x509_strict", "-verify_hostname", "page.local"))
+        #expect(try !verifies("-verify_hostname", "mesh.local"), "that is the server's")
+        directory = try AuthDirectory.open(at: directory.path)
+        try directory.renew()
+        #expect(
+            try String(contentsOfFile: file, encoding: .utf8) != first && verifies("-verify_hostname", "page.local")
+        )
+        let wrong = #expect(throws: MeshAuthError.self) { try directory.renew(pageHosts: ["a b"]) }
+        #expect(wrong?.code == .invalidName)
+        let other = try AuthDirectory.create(at: temporary.path + "/other", pageHosts: [])
+        #expect(other.pageHosts == AuthDirectory.standardHosts)
+        #expect(FileManager.default.fileExists(atPath: other.pageCertificate.file))
+    }
+
+    @Test func aTokenForThePageIsMadeOnceAndOnlyForPeople() throws {
+        let temporary = try TemporaryDirectory()
+        var directory = try AuthDirectory.create(at: temporary.path + "/auth")
+        #expect(!FileManager.default.fileExists(atPath: directory.pageUsersFile))
+        try directory.add("alice", role: .observer, page: true)
+        let file = directory.pageTokenFile(of: "alice")
+        let token = try String(contentsOfFile: file, encoding: .utf8)
+        #expect(try mode(file) == 0o600 && mode(directory.pageUsersFile) == 0o600)
+        try directory.allow("alice", page: true)
+        #expect(try String(contentsOfFile: file, encoding: .utf8) == token)
+        try directory.allow("operator", page: true)
+        for file in ["page.users", "mesh-auth.json", "access.conf"] {
+            let text = try String(contentsOfFile: "\(directory.path)/\(file)", encoding: .utf8)
+            #expect(!text.contains(token.trimmingCharacters(in: .newlines)), "\(file)")
+        }
+        for role in [MeshRole.tool, .node] {
+            let error = #expect(throws: MeshAuthError.self) { try directory.add("x", role: role, page: true) }
+            #expect(error?.message.contains("observer, operator or admin") == true)
+            #expect(throws: MeshAuthError.self) { try directory.allow(role.rawValue, page: true) }
+        }
+        directory = try AuthDirectory.open(at: directory.path)
+        #expect(directory.isPageUser("alice") && directory.isPageUser("operator") && !directory.isPageUser("observer"))
+        try directory.remove("alice")
+        #expect(!directory.isPageUser("alice") && !FileManager.default.fileExists(atPath: file))
+        #expect(try !String(contentsOfFile: directory.pageUsersFile, encoding: .utf8).contains("alice"))
+    }
+
     @Test(arguments: NATSServers.all)
     func theWrittenConfigurationIsOneAServerAccepts(binary: NATSServers.Binary) throws {
         let temporary = try TemporaryDirectory()

@@ -55,23 +55,26 @@ import Testing
         let closed = Set(dashboard.routeList).subtracting(open).map { "\($0.method) \($0.template ?? "")" }.sorted()
         #expect(
             closed == [
-                "GET /api/events", "GET /api/events/{sequence}", "GET /api/histogram", "GET /api/logs", "GET /api/mesh",
-                "GET /api/stream", "GET /metrics", "POST /api/events", "POST /api/tools",
+                "GET /api/events", "GET /api/events/{sequence}", "GET /api/export", "GET /api/histogram",
+                "GET /api/logs",
+                "GET /api/mesh", "GET /api/stream", "GET /metrics", "POST /api/events", "POST /api/tools",
             ]
         )
     }
 
     @Test func sessionsExpireEndAndCannotBeMade() throws {
         let sessions = DashboardSessions()
+        let account = Login.Account(try DashboardUser(name: "alice", role: .observer, token: Bench.token))
         let now = ContinuousClock.now
-        let value = sessions.begin(at: now)
-        let id = try #require(sessions.session(value, at: now))
+        let value = sessions.begin(for: account, at: now)
+        let id = try #require(sessions.session(value, at: now)).id
+        #expect(sessions.session(value, at: now)?.account == account)
         #expect(sessions.session(value, at: now + DashboardSessions.lifetime - .seconds(1)) != nil)
         #expect(sessions.session(value, at: now + DashboardSessions.lifetime) == nil)
         #expect(sessions.count == 0)
-        let other = sessions.begin(at: now)
+        let other = sessions.begin(for: account, at: now)
         #expect(value != other && value.cookie.count == 64 && value.key.count == 64)
-        let third = sessions.begin(at: now)
+        let third = sessions.begin(for: account, at: now)
         for wrong in [
             "", ".", String(other.cookie.dropLast()), other.cookie + "0", other.cookie.uppercased() + " ", "\(id)",
             other.key, third.cookie,
@@ -82,10 +85,10 @@ import Testing
         for wrong in ["", other.cookie, third.key, String(other.key.dropLast()), other.key + "0"] {
             #expect(sessions.session(.init(cookie: other.cookie, key: wrong), at: now) == nil)
         }
-        sessions.end(try #require(sessions.session(other, at: now)))
+        sessions.end(try #require(sessions.session(other, at: now)).id)
         #expect(sessions.session(other, at: now) == nil)
         // The oldest makes room.
-        let values = (0...DashboardSessions.maximum).map { sessions.begin(at: now + .seconds($0)) }
+        let values = (0...DashboardSessions.maximum).map { sessions.begin(for: account, at: now + .seconds($0)) }
         #expect(sessions.count == DashboardSessions.maximum)
         #expect(sessions.session(values[0], at: now) == nil && sessions.session(values[1], at: now) != nil)
     }

@@ -95,10 +95,11 @@ private enum Requests {
     private static let paths = [
         "/api/events", "/api/events", "/api/histogram", "/api/histogram", "/api/stream", "/api/stream", "/api/mesh",
         "/api/events/", "/api/session", "/api/openapi.json", "/healthz", "/", "/main.js", "/nothing", "/api",
+        "/api/export", "/api/export",
     ]
     private static let names = [
         "pattern", "type", "node", "text", "where", "since", "until", "before", "after", "limit", "buckets", "unknown",
-        "",
+        "", "format",
     ]
     private static let numbers = [
         "0", "1", "2", "10", "399", "400", "500", "501", "1000", "1001", "-1", "+1", "1.5", "1e9", "NaN", " 1", "٣",
@@ -134,11 +135,13 @@ private enum Requests {
                     switch name {
                     case "since", "until": times
                     case "before", "after", "limit", "buckets": numbers
+                    case "format": ["csv", "ndjson"]
                     default: words
                     }
                 }
             query.append(Bool.random(using: &random) || !name.isEmpty ? "\(name)=\(pick(values, &random))" : name)
         }
+        if target == "/api/export", Bool.random(using: &random) { query.append("format=csv") }
         // So many of one are too many.
         if Int.random(in: 0..<50, using: &random) == 0 {
             query += Array(repeating: "type=user.b", count: Int.random(in: 8...60, using: &random))
@@ -148,6 +151,7 @@ private enum Requests {
         if target.hasPrefix("/api/stream"), Bool.random(using: &random) {
             head += "Last-Event-ID: \(pick(numbers, &random))\r\n"
         }
+        if Bool.random(using: &random) { head += "Accept-Encoding: gzip\r\n" }
         // Of bytes, not of characters: some letters have two.
         guard Int.random(in: 0..<8, using: &random) == 0 else { return "GET \(encode(target)) HTTP/1.1\r\n\(head)\r\n" }
         let body = pick(["", "{}", "[]", #"{"token":1}"#, #"{"token":""#, String(repeating: "[", count: 500)], &random)

@@ -46,8 +46,35 @@ struct AccessPolicy: Sendable {
     /// The route that a token of its own gives access to.
     static let metricsRoute = Route("GET", "/metrics")
 
+    /// The routes whose answers may hold a secret of this server. They are not compressed; see ``AnswerCompression``.
+    static let secretRoutes: Set<Route> = [
+        Route("GET", "/api/session"), Route("POST", "/api/session"), Route("DELETE", "/api/session"),
+    ]
+
+    /// The routes that need a login, and the least role that they are for.
+    private static let roles: [Route: DashboardRole] = [
+        Route("GET", "/api/mesh"): .observer,
+        Route("GET", "/api/events"): .observer,
+        Route("GET", "/api/events/{sequence}"): .observer,
+        Route("GET", "/api/histogram"): .observer,
+        Route("GET", "/api/stream"): .observer,
+        Route("GET", "/api/export"): .observer,
+        metricsRoute: .observer,
+        Route("GET", "/api/logs"): .operator,
+        Route("POST", "/api/tools"): .operator,
+        Route("POST", "/api/events"): .admin,
+    ]
+
+    /// The least role that a route with a login is for. One that is not listed is for admins; where no route was matched,
+    /// there is nothing to be had.
+    static func role(for route: Route) -> DashboardRole {
+        route.template == nil ? .observer : roles[route] ?? .admin
+    }
+
     /// The host names that requests may use, besides addresses and `localhost`.
     let names: Set<String>
+    /// Whether requests come over TLS to this process itself.
+    var isSecure = false
 
     /// Why the request is refused; `nil` when it is not.
     func refusal(_ head: Head) -> Refusal? {
@@ -63,7 +90,9 @@ struct AccessPolicy: Sendable {
     private func isOwn(_ origin: String, _ host: String) -> Bool {
         let host = host.lowercased()
         let origin = origin.lowercased()
-        return origin == "http://" + host || origin == "https://" + host
+        if origin == "https://" + host { return true }
+        // A proxy in front may have ended TLS. Without one, port 80 of the same name is another server's.
+        return !isSecure && origin == "http://" + host
     }
 }
 

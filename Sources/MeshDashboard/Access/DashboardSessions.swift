@@ -26,45 +26,58 @@ final class DashboardSessions: Sendable {
     /// The most sessions at a time; the oldest is ended for a new one. Each begins with the token.
     static let maximum = 1_024
 
-    private let ends = Locked<[ID: ContinuousClock.Instant]>([:])
+    private struct Session {
+        let account: Login.Account
+        let end: ContinuousClock.Instant
+    }
+
+    private let sessions = Locked<[ID: Session]>([:])
 
     /// How many sessions are stored.
-    var count: Int { ends.withLock { $0.count } }
+    var count: Int { sessions.withLock { $0.count } }
 
     /// Begins a session.
     ///
+    /// - Parameter account: who has logged in.
     /// - Returns: The two halves for the browser.
-    func begin(at now: ContinuousClock.Instant = .now) -> Halves {
+    func begin(for account: Login.Account, at now: ContinuousClock.Instant = .now) -> Halves {
         let halves = Halves(cookie: Self.secret(), key: Self.secret())
         let id = Self.id(halves)
-        ends.withLock { ends in
-            ends = ends.filter { $0.value > now }
-            while ends.count >= Self.maximum, let oldest = ends.min(by: { $0.value < $1.value }) {
-                ends[oldest.key] = nil
+        sessions.withLock { sessions in
+            sessions = sessions.filter { $0.value.end > now }
+            while sessions.count >= Self.maximum, let oldest = sessions.min(by: { $0.value.end < $1.value.end }) {
+                sessions[oldest.key] = nil
             }
-            ends[id] = now + Self.lifetime
+            sessions[id] = Session(account: account, end: now + Self.lifetime)
         }
         return halves
     }
 
-    /// The session with these halves; `nil` when there is none or it has ended.
-    func session(_ halves: Halves, at now: ContinuousClock.Instant = .now) -> ID? {
+    /// The session with these halves, and whose it is; `nil` when there is none or it has ended.
+    func session(_ halves: Halves, at now: ContinuousClock.Instant = .now) -> (id: ID, account: Login.Account)? {
         let id = Self.id(halves)
-        return isSession(id, at: now) ? id : nil
+        return account(of: id, at: now).map { (id, $0) }
     }
 
     /// Whether a session exists and has not ended.
-    func isSession(_ id: ID, at now: ContinuousClock.Instant = .now) -> Bool {
-        ends.withLock { ends in
-            guard let end = ends[id] else { return false }
-            if now < end { return true }
-            ends[id] = nil
-            return false
+    func isSession(_ id: ID, at now: ContinuousClock.Instant = .now) -> Bool { account(of: id, at: now) != nil }
+
+    private func account(of id: ID, at now: ContinuousClock.Instant) -> Login.Account? {
+        sessions.withLock { sessions in
+            guard let session = sessions[id] else { return nil }
+            if now < session.end { return session.account }
+            sessions[id] = nil
+            return nil
         }
     }
 
     /// Ends a session.
-    func end(_ id: ID) { ends.withLock { $0[id] = nil } }
+    func end(_ id: ID) { sessions.withLock { $0[id] = nil } }
+
+    /// Ends all sessions but those of these accounts.
+    func keep(of accounts: Set<Login.Account>) {
+        sessions.withLock { sessions in sessions = sessions.filter { accounts.contains($0.value.account) } }
+    }
 
     private static func id(_ halves: Halves) -> ID {
         var hash = SHA256()
@@ -84,11 +97,16 @@ final class DashboardSessions: Sendable {
 }
 
 /// The cookie of a session.
-enum SessionCookie {
+struct SessionCookie: Sendable {
+    /// Whether the page is served over TLS. Browsers then send the cookie over TLS alone (`Secure`), and take it from a page
+    /// over TLS alone (the prefix `__Host-`): without that, a page of the host that another party may change on its way
+    /// could replace it.
+    var isSecure = false
+
     /// The cookie's name. It contains the port, because browsers send a cookie to all ports of a host.
-    static func name(of request: Request) -> String {
-        let port = request.head.authority.flatMap { HostPort($0) }?.port ?? 80
-        return "mesh_events_\(port)"
+    func name(of request: Request) -> String {
+        let port = request.head.authority.flatMap { HostPort($0) }?.port ?? (isSecure ? 443 : 80)
+        return "\(isSecure ? "__Host-" : "")mesh_events_\(port)"
     }
 
     /// How many cookies of this name are checked.
@@ -96,7 +114,7 @@ enum SessionCookie {
 
     /// The values of this cookie in a request. There may be several: any server of this host can set one with a longer
     /// path. A browser sends that one first; it must not hide the session's cookie.
-    static func values(of request: Request) -> [String] {
+    func values(of request: Request) -> [String] {
         let name = name(of: request)
         var values: [String] = []
         for field in request.headers[values: .cookie] {
@@ -108,16 +126,17 @@ enum SessionCookie {
             }
         }
         // The last ones: a browser sends cookies with longer paths first, and the session's path is the shortest.
-        return values.suffix(maximumValues)
+        return values.suffix(Self.maximumValues)
     }
 
     /// Makes a cookie that lasts as long as the session; an empty value deletes it.
-    static func make(_ value: String, for request: Request) -> Cookie {
+    func make(_ value: String, for request: Request) -> Cookie {
         Cookie(
             name: name(of: request),
             value: value,
             maxAge: value.isEmpty ? 0 : Int(DashboardSessions.lifetime / .seconds(1)),
             path: "/",
+            secure: isSecure,
             httpOnly: true,
             sameSite: .strict
         )

@@ -5,63 +5,139 @@ import MeshConcurrency
 import MeshEvents
 import NIOCore
 
-/// Checks logins where a token is required.
+/// Checks logins where one is required.
 struct Login: Sendable {
-    /// What gives a client access.
-    enum Grant: Sendable, Equatable {
-        /// The token itself, or the fact that none is required.
-        case token
-        /// A session, which can end.
-        case session(DashboardSessions.ID)
+    /// Who logs in: a user, or the holder of the one token that has no name.
+    struct Account: Sendable, Hashable {
+        /// The user's name; `nil` for the token without one.
+        let name: String?
+        let role: DashboardRole
+        /// The hash of the token.
+        fileprivate let digest: [UInt8]
+
+        init(_ user: DashboardUser) {
+            name = user.name
+            role = user.role
+            digest = user.digest
+        }
+
+        fileprivate init(_ token: DashboardToken, _ role: DashboardRole) {
+            name = nil
+            self.role = role
+            digest = token.digest
+        }
     }
 
-    let token: DashboardToken
+    /// What gives a client access.
+    enum Grant: Sendable, Equatable {
+        /// The fact that no login is required.
+        case open
+        /// The token itself.
+        case token(Account)
+        /// A session, which can end.
+        case session(DashboardSessions.ID, Account)
+
+        /// Who logged in; `nil` when that is not required.
+        var account: Account? {
+            switch self {
+            case .open: nil
+            case .token(let account), .session(_, let account): account
+            }
+        }
+
+        /// What the client may do.
+        var role: DashboardRole { account?.role ?? .admin }
+    }
+
     let sessions = DashboardSessions()
+    /// The cookie of sessions.
+    let cookie: SessionCookie
+    /// The token without a name; `nil` for none.
+    private let token: Account?
+    private let accounts: Locked<[Account]>
     private let guesses = TokenGuesses()
     /// The header with the key of a session.
     private static let sessionKey = HTTPField.Name("Mesh-Events-Session") ?? .authorization
     private static let maximumKey = 128
 
-    init(token: DashboardToken) { self.token = token }
+    /// Creates the check.
+    ///
+    /// - Parameters:
+    ///   - token: a token without a user's name, which may do all that `role` may; `nil` for none.
+    ///   - role: what the token may do.
+    ///   - users: those who have tokens of their own.
+    ///   - cookie: the cookie of sessions.
+    init(
+        token: DashboardToken?,
+        role: DashboardRole = .admin,
+        users: [DashboardUser] = [],
+        cookie: SessionCookie = SessionCookie()
+    ) {
+        self.token = token.map { Account($0, role) }
+        self.cookie = cookie
+        accounts = Locked((self.token.map { [$0] } ?? []) + users.map { Account($0) })
+    }
 
     /// A login for metrics alone, by a token of their own; `nil` without one.
     ///
     /// - Throws: `invalidArgument` for a token that is short enough to be guessed.
     static func metrics(_ token: String?) throws(MeshEventsError) -> Login? {
         guard let token else { return nil }
-        return Login(token: try DashboardToken(token, of: "metrics"))
+        return Login(token: try DashboardToken(token, of: "the metrics"), role: .observer)
     }
 
-    /// Whether the request has the token. A wrong one is not counted: ``grant(_:from:)`` does that.
-    func knows(_ request: Request) -> Bool { Self.bearer(request).map { token.matches($0) } ?? false }
+    /// Replaces the users. The sessions of those who are gone, or whose role or token is another one, end.
+    func replace(users: [DashboardUser]) {
+        let present = (token.map { [$0] } ?? []) + users.map { Account($0) }
+        accounts.withLock { $0 = present }
+        // After the accounts: a session that begins meanwhile is looked at here, or in ``begin(_:)``.
+        sessions.keep(of: Set(present))
+    }
+
+    /// Begins a session; `nil` when the account is gone meanwhile.
+    func begin(_ account: Account) -> DashboardSessions.Halves? {
+        let halves = sessions.begin(for: account)
+        if isAccount(account) { return halves }
+        if let (id, _) = sessions.session(halves) { sessions.end(id) }
+        return nil
+    }
+
+    /// What a request's token gives access to, without counting a wrong one: ``grant(_:from:)`` does that.
+    func knows(_ request: Request) -> Grant? {
+        Self.bearer(request).flatMap { account($0) }.map { .token($0) }
+    }
 
     /// What gives the request access; `nil` when it has neither a valid session nor a token.
     ///
     /// - Throws: as ``check(_:from:)`` for a bearer token that is wrong.
     func grant(_ request: Request, from address: PeerAddress) async throws -> Grant? {
-        if let id = session(of: request) { return .session(id) }
+        if let (id, account) = session(of: request) { return .session(id, account) }
         guard let candidate = Self.bearer(request) else { return nil }
-        try await check(candidate, from: address)
-        return .token
+        return .token(try await check(candidate, from: address))
     }
 
-    /// The session whose cookie and key the request has.
-    func session(of request: Request) -> DashboardSessions.ID? {
+    /// The session whose cookie and key the request has, and whose it is.
+    func session(of request: Request) -> (id: DashboardSessions.ID, account: Account)? {
         guard let key = request.headers[Self.sessionKey], key.utf8.count <= Self.maximumKey else { return nil }
-        return SessionCookie.values(of: request).lazy
+        return cookie.values(of: request).lazy
             .compactMap { sessions.session(.init(cookie: $0, key: key)) }.first
     }
 
     /// Whether a grant is still valid.
     func holds(_ grant: Grant) -> Bool {
-        if case .session(let id) = grant { sessions.isSession(id) } else { true }
+        switch grant {
+        case .open: true
+        case .token(let account): isAccount(account)
+        case .session(let id, _): sessions.isSession(id)
+        }
     }
 
     /// Checks a token. Wrong ones are counted for each address; after many of them the answers are delayed.
     ///
+    /// - Returns: whose it is.
     /// - Throws: `APIError` when it is wrong; `TooManyGuesses` when too many delayed answers wait.
-    func check(_ candidate: String, from address: PeerAddress) async throws {
-        if token.matches(candidate) { return }
+    func check(_ candidate: String, from address: PeerAddress) async throws -> Account {
+        if let account = account(candidate) { return account }
         let verdict = guesses.failed(from: address)
         if verdict == .delayed {
             defer { guesses.delayIsOver() }
@@ -74,6 +150,18 @@ struct Login: Sendable {
         throw APIError(.unauthorized, "login", "the token is wrong")
     }
 
+    /// Whose a token is; `nil` when it is wrong. The time this takes tells nothing of the tokens: it compares the hash with
+    /// every known one, and each whole.
+    private func account(_ candidate: String) -> Account? {
+        let hash = SHA256.hash(data: Array(candidate.utf8))
+        var found: Account?
+        // swift-crypto compares a digest in constant time.
+        for account in accounts.withLock({ $0 }) where hash == account.digest { found = account }
+        return found
+    }
+
+    private func isAccount(_ account: Account) -> Bool { accounts.withLock { $0.contains(account) } }
+
     private static func bearer(_ request: Request) -> String? {
         guard let value = request.headers[.authorization] else { return nil }
         let scheme = value.prefix(7)
@@ -81,34 +169,34 @@ struct Login: Sendable {
     }
 }
 
-/// The secret for the login to the dashboard.
+/// A secret for a login. Only its hash is kept.
 struct DashboardToken: Sendable {
     /// The shortest token, in bytes.
     private static let minimumLength = 16
 
-    private let token: String
+    let digest: [UInt8]
 
     /// Takes a token.
     ///
-    /// - Parameter what: what it gives access to, for the error.
+    /// - Parameter what: what, or whose, it is, for the error.
     /// - Throws: `invalidArgument` for a token that is short enough to be guessed.
     init(_ token: String, of what: String = "the dashboard") throws(MeshEventsError) {
-        guard token.utf8.count >= Self.minimumLength else {
-            throw MeshEventsError(
-                .invalidArgument,
-                "the token of \(what) has \(token.utf8.count) bytes and can be guessed; give at least "
-                    + "\(Self.minimumLength), for example from `openssl rand -hex 24`"
-            )
-        }
-        self.token = token
+        try Self.check(token, of: what)
+        digest = Self.digest(token)
     }
 
-    /// Whether the candidate is the token. The time this takes reveals nothing about the token.
-    func matches(_ candidate: String) -> Bool {
-        let key = SymmetricKey(size: .bits256)
-        let code = HMAC<SHA256>.authenticationCode(for: Array(token.utf8), using: key)
-        return HMAC<SHA256>.isValidAuthenticationCode(code, authenticating: Array(candidate.utf8), using: key)
+    /// Throws `invalidArgument` for a token that is short enough to be guessed.
+    static func check(_ token: String, of what: String) throws(MeshEventsError) {
+        guard token.utf8.count < minimumLength else { return }
+        throw MeshEventsError(
+            .invalidArgument,
+            "the token of \(what) has \(token.utf8.count) bytes and can be guessed; give at least \(minimumLength), for "
+                + "example from `openssl rand -hex 24`"
+        )
     }
+
+    /// The SHA-256 hash of a token. It needs no salt and no slow function where tokens are random, as they have to be.
+    static func digest(_ token: String) -> [UInt8] { Array(SHA256.hash(data: Array(token.utf8))) }
 }
 
 /// A wrong token to which there is no answer: its connection is closed.

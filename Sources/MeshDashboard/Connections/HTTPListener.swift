@@ -26,6 +26,8 @@ final class HTTPListener: Sendable {
     /// Is told when connections cannot be accepted.
     private let say: @Sendable (String) -> Void
     private let times: ConnectionTimer.Limits
+    /// What TLS is spoken with; `nil` for HTTP without it.
+    private let certificate: ServerCertificate?
     private let logger: Logger
     private let address = Locked<String?>(nil)
     private let listening = OneTimeSignal()
@@ -36,6 +38,7 @@ final class HTTPListener: Sendable {
     ///   - port: the port; 0 for a free one.
     ///   - needs: what the process needs its file descriptors for beside connections.
     ///   - times: how long each phase of a connection may take.
+    ///   - certificate: what TLS is spoken with; `nil` for HTTP without it.
     ///   - logger: logs errors.
     init(
         _ what: String,
@@ -43,6 +46,7 @@ final class HTTPListener: Sendable {
         port: Int,
         needs: DescriptorNeeds,
         times: ConnectionTimer.Limits = .init(),
+        certificate: ServerCertificate?,
         logger: Logger
     ) {
         connections = ConnectionTable { needs.isScarce() }
@@ -51,6 +55,7 @@ final class HTTPListener: Sendable {
         self.host = host
         self.port = port
         self.times = times
+        self.certificate = certificate
         self.logger = logger
     }
 
@@ -77,8 +82,13 @@ final class HTTPListener: Sendable {
     func serve(_ router: Router<DashboardContext>) async throws {
         let application = Application(
             router: router,
-            server: HTTPServerBuilder { [connections, times] responder in
-                LimitedHTTP1Channel(responder: responder, connections: connections, times: times)
+            server: HTTPServerBuilder { [connections, times, certificate] responder in
+                LimitedHTTP1Channel(
+                    responder: responder,
+                    connections: connections,
+                    times: times,
+                    certificate: certificate
+                )
             },
             configuration: .init(address: .hostname(host, port: port)),
             onServerRunning: { [what, connections, say] channel in
@@ -89,7 +99,8 @@ final class HTTPListener: Sendable {
                     try channel.syncOptions?.setOption(.maxMessagesPerRead, value: 1)
                 }.get()
                 let port = channel.localAddress?.port ?? self.port
-                self.address.withLock { $0 = "http://\(Self.inURL(self.host)):\(port)/" }
+                let scheme = self.certificate == nil ? "http" : "https"
+                self.address.withLock { $0 = "\(scheme)://\(Self.inURL(self.host)):\(port)/" }
                 self.listening.send()
             },
             logger: logger

@@ -9,6 +9,8 @@ struct LimitedHTTP1Channel: ServerChildChannel {
     private let base: HTTP1Channel
     private let connections: ConnectionTable
     private let times: ConnectionTimer.Limits
+    /// What TLS is spoken with; `nil` for HTTP without it.
+    private let certificate: ServerCertificate?
 
     /// The longest head of a request, in bytes.
     private static let maximumHead = 16_384
@@ -16,7 +18,8 @@ struct LimitedHTTP1Channel: ServerChildChannel {
     init(
         responder: @escaping HTTPChannelHandler.Responder,
         connections: ConnectionTable,
-        times: ConnectionTimer.Limits
+        times: ConnectionTimer.Limits,
+        certificate: ServerCertificate?
     ) {
         base = HTTP1Channel(
             responder: responder,
@@ -30,6 +33,7 @@ struct LimitedHTTP1Channel: ServerChildChannel {
         )
         self.connections = connections
         self.times = times
+        self.certificate = certificate
     }
 
     /// Only registers the connection. Hummingbird's own value would crash the process when it is dropped unused, as
@@ -54,7 +58,11 @@ struct LimitedHTTP1Channel: ServerChildChannel {
     }
 
     private func install(on channel: any Channel, _ logger: Logger) -> EventLoopFuture<HTTP1Channel.Value> {
-        base.setup(channel: channel, logger: logger).flatMapThrowing { value in
+        channel.eventLoop.makeCompletedFuture {
+            if let certificate { try channel.pipeline.syncOperations.addHandler(SecureBeginning(certificate)) }
+        }.flatMap {
+            base.setup(channel: channel, logger: logger)
+        }.flatMapThrowing { value in
             let pipeline = channel.pipeline.syncOperations
             // Directly after the decoder: later handlers no longer see a head's version and its first Host.
             let decoder = try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self)

@@ -9,7 +9,7 @@ public protocol ToolController: Sendable {
     ///   - action: what to do.
     ///   - tool: the tool's name.
     ///   - node: the node that runs it.
-    ///   - by: who asks: the page, and which of its sessions.
+    ///   - by: who asks: the page, the user where users have names, and which of its sessions.
     /// - Returns: the tool's state afterwards.
     /// - Throws: what asking the node throws: `noResponders`, `serverRefused`, `permissionDenied`, `timeout` …
     func control(
@@ -65,12 +65,15 @@ struct ControlBody {
 }
 
 extension Login.Grant {
-    /// Who asks, for the event about a request: the page, and which session; that tells nothing of the session's secrets.
+    /// Who asks, for the event about a request: the page, the user, and which session; that tells nothing of the session's
+    /// secrets.
     func name(from peer: PeerAddress) -> String {
+        let user = account?.name.map { "user \($0), " } ?? ""
         switch self {
-        case .token: "page, token, \(peer)"
-        case .session(let id):
-            "page, session \(id.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()), \(peer)"
+        case .open, .token: return "page, \(user)token, \(peer)"
+        case .session(let id, _):
+            let session = id.prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            return "page, \(user)session \(session), \(peer)"
         }
     }
 }

@@ -1,3 +1,4 @@
+import HTTPTypes
 import Hummingbird
 public import Logging
 import MeshConcurrency
@@ -36,15 +37,22 @@ public final class MeshMetricsSource: Service {
         }
     }
 
+    /// An answer: what it is, and whether it is compressed.
+    private struct Kind: Hashable {
+        let format: ExpositionFormat
+        var isCompressed = false
+    }
+
     private struct Answer: Sendable {
-        let text: ByteBuffer
+        /// The text, compressed or not.
+        let bytes: ByteBuffer
         /// Tells it apart from others: clients that take it count as one, see ``AnswerBudget``.
         let tag: String
         let until: ContinuousClock.Instant
     }
 
     private struct State: Sendable {
-        var answers: [ExpositionFormat: Answer] = [:]
+        var answers: [Kind: Answer] = [:]
         /// How many answers were made.
         var made: UInt64 = 0
         /// What is known of the stream; `nil` when it does not answer, and before it was asked.
@@ -216,7 +224,7 @@ public final class MeshMetricsSource: Service {
     ///
     /// - Throws: `persistenceUnavailable` when too many ask at once, `closed` when the task is cancelled meanwhile.
     public func text(_ format: ExpositionFormat) async throws(MeshEventsError) -> String {
-        String(buffer: try await answer(format).text)
+        String(buffer: try await answer(Kind(format: format)).bytes)
     }
 
     /// The answer to a scraper's request.
@@ -224,13 +232,16 @@ public final class MeshMetricsSource: Service {
     /// - Throws: as ``text(_:)``.
     func response(to request: Request) async throws(MeshEventsError) -> Response {
         let format = ExpositionFormat(accept: request.headers[.accept])
-        let answer = try await answer(format)
-        var response = Response.answer(answer.text, format.contentType)
+        let isCompressed = AcceptedEncoding.takesGzip(request)
+        let answer = try await answer(Kind(format: format, isCompressed: isCompressed))
+        var response = Response.answer(answer.bytes, format.contentType)
         response.headers[.eTag] = answer.tag
+        response.headers[.vary] = "Accept, Accept-Encoding"
+        if isCompressed { response.headers[.contentEncoding] = "gzip" }
         return response
     }
 
-    private func answer(_ format: ExpositionFormat) async throws(MeshEventsError) -> Answer {
+    private func answer(_ kind: Kind) async throws(MeshEventsError) -> Answer {
         let isFirst = state.withLock { state in
             defer { state.askedAt = .now }
             guard .now >= state.askedAt + patience else { return false }
@@ -239,23 +250,39 @@ public final class MeshMetricsSource: Service {
             return true
         }
         if isFirst { question.send() }
-        if let answer = known(format) { return answer }
+        if let answer = known(kind) { return answer }
         return try await gate.run { () async throws(MeshEventsError) in
-            if let answer = known(format) { return answer }
-            let began = ContinuousClock.now
-            let text = ByteBuffer(bytes: await exposition(format).text)
-            let pause = max(Self.kept, MeshFollower.pause(after: .now - began))
-            return state.withLock { state in
-                state.made += 1
-                let answer = Answer(text: text, tag: "\"\(state.made)\"", until: .now + pause)
-                state.answers[format] = answer
-                return answer
+            if let answer = known(kind) { return answer }
+            let plain = await plain(kind.format)
+            guard kind.isCompressed else { return plain }
+            // Once for all scrapers. The text has names and repeats them, and always gets shorter.
+            guard let compressed = Gzip.compressed(Array(buffer: plain.bytes)) else {
+                throw MeshEventsError(.persistenceUnavailable, "there is no memory to compress with")
             }
+            return keep(ByteBuffer(bytes: compressed), kind, until: plain.until)
         }
     }
 
-    private func known(_ format: ExpositionFormat) -> Answer? {
-        state.withLock { $0.answers[format].flatMap { .now < $0.until ? $0 : nil } }
+    /// The text, made anew when the last one is too old.
+    private func plain(_ format: ExpositionFormat) async -> Answer {
+        let kind = Kind(format: format)
+        if let answer = known(kind) { return answer }
+        let began = ContinuousClock.now
+        let text = ByteBuffer(bytes: await exposition(format).text)
+        return keep(text, kind, until: .now + max(Self.kept, MeshFollower.pause(after: .now - began)))
+    }
+
+    private func keep(_ bytes: ByteBuffer, _ kind: Kind, until: ContinuousClock.Instant) -> Answer {
+        state.withLock { state in
+            state.made += 1
+            let answer = Answer(bytes: bytes, tag: "\"\(state.made)\"", until: until)
+            state.answers[kind] = answer
+            return answer
+        }
+    }
+
+    private func known(_ kind: Kind) -> Answer? {
+        state.withLock { $0.answers[kind].flatMap { .now < $0.until ? $0 : nil } }
     }
 
     private func exposition(_ format: ExpositionFormat) async -> Exposition {

@@ -5,8 +5,8 @@ public import ServiceLifecycle
 
 /// Answers `GET /metrics` to scrapers such as Prometheus, on an address of its own; see ``MeshMetricsSource``.
 ///
-/// By default it listens on loopback; see ``Configuration``. It speaks HTTP without TLS. Its connections are limited as the
-/// page's are: a scraper that hangs, or takes nothing, keeps no other client waiting, and is closed after some seconds.
+/// By default it listens on loopback; see ``Configuration``. With a certificate it speaks HTTPS. Its connections are limited as
+/// the page's are: a scraper that hangs, or takes nothing, keeps no other client waiting, and is closed after some seconds.
 public final class MetricsServer: Service {
     /// The address, and who may ask.
     public struct Configuration: Sendable {
@@ -20,18 +20,27 @@ public final class MetricsServer: Service {
         public var token: String?
         /// What this process needs its file descriptors for beside connections.
         package var descriptors = DescriptorNeeds()
+        /// What it serves HTTPS with; `nil` for HTTP. The caller runs it.
+        public var certificate: ServerCertificate?
 
-        /// Creates a configuration; the default is loopback, port 9464, without a token.
-        public init(host: String = "127.0.0.1", port: Int = 9464, token: String? = nil) {
+        /// Creates a configuration; the default is loopback, port 9464, without a token, over HTTP.
+        public init(
+            host: String = "127.0.0.1",
+            port: Int = 9464,
+            token: String? = nil,
+            certificate: ServerCertificate? = nil
+        ) {
             self.host = host
             self.port = port
             self.token = token
+            self.certificate = certificate
         }
     }
 
     private let listener: HTTPListener
     private let source: MeshMetricsSource
     private let login: Login?
+    private let isSecure: Bool
 
     /// Creates a server; nothing listens before ``run()``.
     ///
@@ -63,12 +72,14 @@ public final class MetricsServer: Service {
             )
         }
         self.source = source
+        isSecure = configuration.certificate != nil
         listener = HTTPListener(
             "the server of metrics",
             host: configuration.host,
             port: configuration.port,
             needs: configuration.descriptors,
             times: times,
+            certificate: configuration.certificate,
             logger: logger
         )
     }
@@ -78,7 +89,7 @@ public final class MetricsServer: Service {
 
     /// Waits until it listens.
     ///
-    /// - Returns: The URL of the metrics, e.g. `http://127.0.0.1:9464/metrics`.
+    /// - Returns: The URL of the metrics, e.g. `http://127.0.0.1:9464/metrics`; `https` with a certificate.
     /// - Throws: `timeout`.
     public func url(timeout: Duration = .seconds(10)) async throws(MeshEventsError) -> String {
         try await listener.url(timeout: timeout) + "metrics"
@@ -103,7 +114,7 @@ public final class MetricsServer: Service {
     private func router() -> Router<DashboardContext> {
         let access = AccessMiddleware(
             server: .metrics,
-            policy: AccessPolicy(names: []),
+            policy: AccessPolicy(names: [], isSecure: isSecure),
             login: login,
             metricsLogin: login,
             connections: listener.connections

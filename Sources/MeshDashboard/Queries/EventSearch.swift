@@ -27,6 +27,28 @@ struct EventSearch: Sendable {
         /// Only sequences above this, from the oldest on.
         var after: StreamPosition?
         var limit = 200
+
+        /// The query with these bounds, but for the limit.
+        ///
+        /// - Throws: `streamReplaced` when the two positions are of different streams.
+        func query(
+            _ patterns: [EventPattern],
+            from end: EventHistory.End
+        ) throws(MeshEventsError) -> EventHistory.Query {
+            var query = EventHistory.Query(
+                matching: patterns,
+                since: since,
+                until: until,
+                end: end,
+                before: before?.sequence,
+                after: after?.sequence
+            )
+            // When the two positions are of different streams, at least one is not of the present stream.
+            let created = [before?.created, after?.created].compactMap(\.self)
+            try StreamPosition.check(created.max(), isOf: created.min())
+            query.created = created.first
+            return query
+        }
     }
 
     /// The events found, as JSON; the events themselves are not kept in memory.
@@ -57,18 +79,7 @@ struct EventSearch: Sendable {
     /// - Throws: as ``EventHistory/page(_:)``; `timeout` after 15 seconds without an answer of the mesh.
     func page(_ filter: PageFilter, _ bounds: Bounds) async throws(MeshEventsError) -> Page {
         guard let patterns = filter.queryPatterns else { return Page() }
-        var query = EventHistory.Query(
-            matching: patterns,
-            since: bounds.since,
-            until: bounds.until,
-            end: bounds.after == nil ? .newest : .oldest,
-            before: bounds.before?.sequence,
-            after: bounds.after?.sequence
-        )
-        // When the two positions are of different streams, at least one is not of the present stream.
-        let created = [bounds.before?.created, bounds.after?.created].compactMap(\.self)
-        try StreamPosition.check(created.max(), isOf: created.min())
-        query.created = created.first
+        let query = try bounds.query(patterns, from: bounds.after == nil ? .newest : .oldest)
         var pages = try await PageReader(query, store: store, history: history, gate: gate, reader: reader)
         let deadline = ContinuousClock.now + Self.maximumTime
         var found = Found(limit: bounds.limit)

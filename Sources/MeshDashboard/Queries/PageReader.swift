@@ -152,7 +152,25 @@ final class QueryGate: Sendable {
         return try await body()
     }
 
-    private func enter(_ reader: String?) async throws(MeshEventsError) {
+    /// Whether a request of this reader would run or wait, and not be refused. It may be refused all the same when others
+    /// come before it.
+    func mayEnter(_ reader: String?) -> Bool {
+        state.withLock { hasRoom(for: reader, $0) || mayWait(reader, $0) }
+    }
+
+    /// The error of a request that is refused.
+    static var tooMany: MeshEventsError {
+        MeshEventsError(
+            .persistenceUnavailable,
+            "too many requests of this kind are under way; try again in a moment",
+            isRetriable: true
+        )
+    }
+
+    /// Waits for the turn of a request; ``leave(_:)`` ends it.
+    ///
+    /// - Throws: as ``run(for:_:)``.
+    func enter(_ reader: String?) async throws(MeshEventsError) {
         let id = state.withLock { state in
             state.lastID += 1
             return state.lastID
@@ -178,15 +196,12 @@ final class QueryGate: Sendable {
         }
         guard isIn else {
             if Task.isCancelled { throw MeshEventsError(.closed, "the request was cancelled") }
-            throw MeshEventsError(
-                .persistenceUnavailable,
-                "too many requests of this kind are under way; try again in a moment",
-                isRetriable: true
-            )
+            throw Self.tooMany
         }
     }
 
-    private func leave(_ reader: String?) {
+    /// Ends a request that has entered.
+    func leave(_ reader: String?) {
         state.withLock { state -> CheckedContinuation<Bool, Never>? in
             state.running -= 1
             if let reader {

@@ -45,6 +45,31 @@ struct QueryParameters {
         }
     }
 
+    /// The bounds from `since`, `until`, `before` and `after`.
+    ///
+    /// - Throws: `invalidTimestamp`, `invalidArgument`.
+    func bounds() throws(MeshEventsError) -> EventSearch.Bounds {
+        var bounds = EventSearch.Bounds()
+        bounds.since = try time("since")
+        bounds.until = try time("until")
+        bounds.before = try position("before")
+        bounds.after = try position("after")
+        return bounds
+    }
+
+    /// The format from `format`.
+    ///
+    /// - Throws: `invalidArgument` when it is missing, or none.
+    func exportFormat() throws(MeshEventsError) -> EventExport.Format {
+        guard let format = parameters["format"].flatMap({ EventExport.Format(rawValue: String($0)) }) else {
+            throw MeshEventsError(
+                .invalidArgument,
+                "format has to be \(EventExport.Format.allCases.map(\.rawValue).joined(separator: " or "))"
+            )
+        }
+        return format
+    }
+
     /// A number; `nil` when the parameter is missing.
     ///
     /// - Throws: `invalidArgument`.

@@ -37,11 +37,13 @@ struct AccessMiddleware: RouterMiddleware {
         context: DashboardContext,
         next: @concurrent (Request, DashboardContext) async throws -> Response
     ) async throws -> Response {
+        let route = AccessPolicy.Route(request.method.rawValue, context.endpointPath)
         var response: Response
         do {
             var context = context
             context.grant = try await admit(request, context)
             response = try await next(request, context)
+            response = try await AnswerCompression.compressed(response, to: request, route: route)
         } catch let error as HTTPParserError {
             // The rest of the connection cannot be parsed: the server answers 400 and closes it.
             throw error
@@ -64,20 +66,28 @@ struct AccessMiddleware: RouterMiddleware {
         let head = Self.head(of: request, context)
         let isForMetrics = head.route == AccessPolicy.metricsRoute
         // Under any name: no other site's page knows the token.
-        if isForMetrics, let metricsLogin, metricsLogin.knows(request) {
+        if isForMetrics, let grant = metricsLogin?.knows(request) {
             connections.trust(context.channel)
-            return .token
+            return grant
         }
         if let refusal = policy.refusal(head) { throw error(refusal) }
         guard let login = login ?? (isForMetrics ? metricsLogin : nil) else {
             connections.trust(context.channel)
-            return .token
+            return .open
         }
         if AccessPolicy.publicRoutes.contains(head.route) { return nil }
         guard let grant = try await login.grant(request, from: context.peer) else {
             throw APIError(.unauthorized, "login", "log in first, or send the token as a bearer token")
         }
         connections.trust(context.channel)
+        let needed = AccessPolicy.role(for: head.route)
+        guard grant.role >= needed else {
+            throw APIError(
+                .forbidden,
+                "role",
+                "\(grant.account?.name ?? "this login") has the role \(grant.role.rawValue); this needs \(needed.rawValue)"
+            )
+        }
         return grant
     }
 
@@ -142,6 +152,6 @@ struct DashboardContext: RequestContext {
 
     /// Who asks, for shares: a session, or else all clients of an address.
     var reader: String {
-        if case .session(let id) = grant { "\(id)" } else { "\(peer)" }
+        if case .session(let id, _) = grant { "\(id)" } else { "\(peer)" }
     }
 }

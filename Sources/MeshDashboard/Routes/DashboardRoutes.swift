@@ -30,11 +30,17 @@ struct DashboardRoutes: Sendable {
     let control: (any ToolController)?
     /// How many requests about tools are under way.
     let controlGate = QueryGate(maximumRunning: 16, maximumWaiting: 32, share: .init(running: 4, waiting: 8))
+    /// How many exports are under way; each holds a page of events.
+    let exportGate = QueryGate(maximumRunning: 4, maximumWaiting: 8, share: .init(running: 1, waiting: 2))
     /// `nil` when no login is needed.
     let login: Login?
+    /// The cookie of sessions.
+    let cookie: SessionCookie
     /// The login for the metrics alone; `nil` when they have none of their own.
     let metricsLogin: Login?
     let page: PageFiles
+    /// Whether events are marked by their signatures.
+    let marks: Bool
     let connections: ConnectionTable
     /// How many missed events are read for a browser that comes back.
     let backlog: Int
@@ -43,7 +49,7 @@ struct DashboardRoutes: Sendable {
     ///
     /// - Parameter names: the host names that requests may use.
     func router(names: [String]) -> Router<DashboardContext> {
-        let policy = AccessPolicy(names: Set(names.map { $0.lowercased() }))
+        let policy = AccessPolicy(names: Set(names.map { $0.lowercased() }), isSecure: cookie.isSecure)
         let router = Router(context: DashboardContext.self, options: .autoGenerateHeadEndpoints)
         router.add(
             middleware: AccessMiddleware(
@@ -60,7 +66,7 @@ struct DashboardRoutes: Sendable {
         }
         router.get("/healthz") { _, _ in healthResponse() }
         router.get("/metrics") { request, _ in try await metrics.response(to: request) }
-        router.get("/api/openapi.json") { _, _ in Response.json(PackageResources.openapi_json) }
+        router.get("/api/openapi.json") { request, _ in PageFiles.response(PageFiles.description, to: request) }
         router.get("/api/session") { request, context in try await session(request, context) }
         router.post("/api/session") { request, context in try await logIn(request, context) }
         router.delete("/api/session") { request, _ in logOut(request) }
@@ -73,6 +79,7 @@ struct DashboardRoutes: Sendable {
             return Response.json(try await mesh.digest().json(with: keeper?.report, alerts: alerts?.json).utf8)
         }
         router.get("/api/events") { request, context in try await events(QueryParameters(request), context) }
+        router.get("/api/export") { request, context in try await export(QueryParameters(request), context) }
         router.get("/api/events/{sequence}") { _, context in try await event(context) }
         router.post("/api/events") { request, _ in try await emit(request) }
         router.post("/api/tools") { request, context in try await controlTool(request, context) }
@@ -95,14 +102,38 @@ struct DashboardRoutes: Sendable {
     // MARK: Events
 
     private func events(_ parameters: QueryParameters, _ context: DashboardContext) async throws -> Response {
-        var bounds = EventSearch.Bounds()
-        bounds.since = try parameters.time("since")
-        bounds.until = try parameters.time("until")
-        bounds.before = try parameters.position("before")
-        bounds.after = try parameters.position("after")
+        var bounds = try parameters.bounds()
         bounds.limit = try parameters.number("limit", in: 1...EventSearch.maximumLimit) ?? bounds.limit
         let search = EventSearch(store: store, history: history, gate: gate, reader: context.reader)
         return .json(try await search.page(try parameters.filter(), bounds).json)
+    }
+
+    private func export(_ parameters: QueryParameters, _ context: DashboardContext) async throws -> Response {
+        let reader = context.reader
+        // Before the head, which cannot be taken back; the body waits for its turn.
+        guard exportGate.mayEnter(reader) else { throw QueryGate.tooMany }
+        var export = EventExport(format: try parameters.exportFormat(), marks: marks)
+        export.limit = try parameters.number("limit", in: 1...EventExport.Bounds.standard.events)
+        export.filter = try parameters.filter()
+        export.range = try parameters.bounds()
+        // Mistakes and a mesh that does not answer have an answer of their own, too: the first page is read here.
+        let pages = try await export.pages(of: store, history, gate, for: reader)
+        let (asked, turns, channel) = (export, exportGate, context.channel)
+        let isAllowed = stillAllowed(context.grant)
+        return Response(
+            status: .ok,
+            headers: export.headers(at: .now),
+            body: ResponseBody { writer in
+                try await turns.enter(reader)
+                defer { turns.leave(reader) }
+                try await asked.write(pages, to: &writer) {
+                    guard isAllowed() else { throw APIError(.unauthorized, "login", "the session has ended") }
+                    // The event loop tells a writer when to wait.
+                    try await channel.eventLoop.submit {}.get()
+                }
+                try await writer.finish(nil)
+            }
+        )
     }
 
     private func event(_ context: DashboardContext) async throws -> Response {
@@ -194,6 +225,7 @@ struct DashboardRoutes: Sendable {
             throw APIError(.serviceUnavailable, "tooManyClients", "too many browsers are connected; close one first")
         }
         let isAllowed = stillAllowed(context.grant)
+        let hello = hello(context.grant)
         let body = ResponseBody { writer in
             // Joins only here: a body that is never written must not occupy a place.
             guard let (id, client, start) = feed.join() else { return try await writer.finish(nil) }
@@ -241,12 +273,29 @@ struct DashboardRoutes: Sendable {
         return { login.holds(grant) }
     }
 
-    private var hello: EventData {
-        [
-            "time": .string(Timestamp.now.description), "emit": .bool(emitter != nil), "login": .bool(login != nil),
-            "logs": .bool(logs?.isAllowed ?? false),
-            "control": .bool(control != nil),
+    private func hello(_ grant: Login.Grant?) -> EventData {
+        let can = abilities(grant)
+        return [
+            "time": .string(Timestamp.now.description), "emit": .bool(can.emit), "login": .bool(login != nil),
+            "logs": .bool(can.logs), "control": .bool(can.control),
         ]
+    }
+
+    /// What a client may do beside looking.
+    private struct Abilities {
+        let control, emit, logs: Bool
+    }
+
+    /// What a client with this grant may do; nothing without one.
+    private func abilities(_ grant: Login.Grant?) -> Abilities {
+        func may(_ method: String, _ template: String) -> Bool {
+            grant.map { $0.role >= AccessPolicy.role(for: .init(method, template)) } ?? false
+        }
+        return Abilities(
+            control: control != nil && may("POST", "/api/tools"),
+            emit: emitter != nil && may("POST", "/api/events"),
+            logs: logs?.isAllowed ?? false && may("GET", "/api/logs")
+        )
     }
 
     private static let lastEventID = HTTPField.Name("Last-Event-ID") ?? .eTag
@@ -255,44 +304,63 @@ struct DashboardRoutes: Sendable {
 }
 
 extension DashboardRoutes {
-    /// Answers whether a login is required, and whether the client is logged in.
+    /// Answers whether a login is required, whether the client is logged in, as whom, and what it may do.
     ///
     /// - Throws: `APIError` for a wrong token, which is counted as on every route.
     func session(_ request: Request, _ context: DashboardContext) async throws -> Response {
-        guard let login else { return session(isIn: true) }
-        return session(isIn: try await login.grant(request, from: context.peer) != nil)
+        guard let login else { return session(.open) }
+        return session(try await login.grant(request, from: context.peer))
     }
 
-    /// Gives a client that knows the token a session.
+    /// Gives a client that knows a token a session.
     func logIn(_ request: Request, _ context: DashboardContext) async throws -> Response {
-        guard let login else { return session(isIn: true) }
+        guard let login else { return session(.open) }
         let body = try await request.jsonBody(upTo: 4_096)
-        try await login.check(body["token"]?.string ?? "", from: context.peer)
-        let halves = login.sessions.begin()
-        var response = session(isIn: true, key: halves.key)
-        response.setCookie(SessionCookie.make(halves.cookie, for: request))
+        let account = try await login.check(body["token"]?.string ?? "", from: context.peer)
+        guard let halves = login.begin(account) else { throw APIError(.unauthorized, "login", "the token is wrong") }
+        var response = session(.token(account), key: halves.key)
+        response.setCookie(cookie.make(halves.cookie, for: request))
         return response
     }
 
     /// Ends the session on the server and in the browser, and the event streams that were opened with it.
     private func logOut(_ request: Request) -> Response {
-        if let login, let id = login.session(of: request) {
+        if let login, let (id, _) = login.session(of: request) {
             login.sessions.end(id)
-            // Wakes each stream, so that it checks its session.
-            feed.say(.tick(.now, mesh: mesh.toldUntil))
+            checkStreams()
         }
-        var response = session(isIn: login == nil)
-        response.setCookie(SessionCookie.make("", for: request))
+        var response = session(login == nil ? .open : nil)
+        response.setCookie(cookie.make("", for: request))
         return response
     }
 
+    /// Replaces the users, and ends the sessions and streams of those who are gone.
+    func replace(users: [DashboardUser]) {
+        login?.replace(users: users)
+        checkStreams()
+    }
+
+    /// Wakes each stream, so that it checks whether it may go on.
+    private func checkStreams() { feed.say(.tick(.now, mesh: mesh.toldUntil)) }
+
     /// The answer about a session.
     ///
-    /// - Parameter key: the key of a session that has just begun, for the page.
-    private func session(isIn: Bool, key: String? = nil) -> Response {
+    /// - Parameters:
+    ///   - grant: what gives the client access; `nil` for nothing.
+    ///   - key: the key of a session that has just begun, for the page.
+    private func session(_ grant: Login.Grant?, key: String? = nil) -> Response {
+        let can = abilities(grant)
         var members: [(String, JSONValue)] = [
-            ("login", .bool(login != nil)), ("logged_in", .bool(isIn)), ("emit", .bool(emitter != nil)),
-            ("control", .bool(control != nil)),
+            ("login", .bool(login != nil)), ("logged_in", .bool(grant != nil)), ("emit", .bool(can.emit)),
+            ("control", .bool(can.control)), ("user", grant?.account?.name.map { .string($0) } ?? .null),
+            ("role", grant.map { .string($0.role.rawValue) } ?? .null),
+            (
+                "can",
+                [
+                    "control": .bool(can.control), "emit": .bool(can.emit), "export": .bool(grant != nil),
+                    "logs": .bool(can.logs),
+                ]
+            ),
         ]
         if let key { members.append(("session", .string(key))) }
         return .json(JSONValue.object(JSONObject(members)).description.utf8)

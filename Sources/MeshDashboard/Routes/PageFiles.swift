@@ -1,4 +1,5 @@
 import Crypto
+import HTTPTypes
 import Hummingbird
 import NIOCore
 
@@ -14,15 +15,21 @@ struct PageFiles: Sendable {
     struct File: Sendable {
         /// Its bytes, which all answers share.
         let bytes: ByteBuffer
+        /// The bytes in gzip; `nil` when that is no shorter.
+        let compressed: ByteBuffer?
         let mediaType: String
-        /// The entity tag; it changes when the file does.
-        let tag: String
+        /// What the entity tags begin with; it changes when the file does.
+        private let digest: String
 
         init(_ bytes: [UInt8], _ mediaType: String) {
             self.bytes = ByteBuffer(bytes: bytes)
+            compressed = Gzip.compressed(bytes, .most).map { ByteBuffer(bytes: $0) }
             self.mediaType = mediaType
-            tag = "\"" + SHA256.hash(data: bytes).prefix(12).map { String($0, radix: 36) }.joined(separator: "-") + "\""
+            digest = SHA256.hash(data: bytes).prefix(12).map { String($0, radix: 36) }.joined(separator: "-")
         }
+
+        /// The entity tag. A tag names certain bytes (RFC 9110, section 8.8.3), so that compressed ones have their own.
+        func tag(isCompressed: Bool) -> String { "\"\(digest)\(isCompressed ? "-gzip" : "")\"" }
     }
 
     private static let builtIn: [String: File] = {
@@ -78,19 +85,42 @@ struct PageFiles: Sendable {
         return File(Array(data), file.mediaType)
     }
 
+    /// The description of the API. It needs no login, so that it is compressed once, like the page's files.
+    static let description = File(PackageResources.openapi_json, "application/json; charset=utf-8")
+
     /// The answer to a request for a file.
     ///
     /// - Throws: `notFound`.
     func response(_ name: String, to request: Request) throws(APIError) -> Response {
         guard let file = file(name) else { throw .notFound }
+        return Self.response(file, to: request)
+    }
+
+    /// The answer to a request for a file.
+    static func response(_ file: File, to request: Request) -> Response {
+        let compressed = AcceptedEncoding.takesGzip(request) ? file.compressed : nil
+        let tag = file.tag(isCompressed: compressed != nil)
         // The browser asks every time, so that it gets a new version at once; the answer is short when the tag matches.
-        var response = Response(status: .ok, headers: [.eTag: file.tag, .cacheControl: "no-cache"])
-        if request.headers[.ifNoneMatch] == file.tag {
+        var response = Response(
+            status: .ok,
+            headers: [.eTag: tag, .cacheControl: "no-cache", .vary: "Accept-Encoding"]
+        )
+        if knows(tag, request) {
             response.status = .notModified
-        } else {
-            response.headers[.contentType] = file.mediaType
-            response.body = ResponseBody(byteBuffer: file.bytes)
+            return response
         }
+        response.headers[.contentType] = file.mediaType
+        if compressed != nil { response.headers[.contentEncoding] = "gzip" }
+        response.body = .parts(of: compressed ?? file.bytes)
         return response
+    }
+
+    /// Whether the client has the bytes with this tag, by `If-None-Match` (RFC 9110, section 13.1.2). A proxy may have made
+    /// the tag a weak one.
+    private static func knows(_ tag: String, _ request: Request) -> Bool {
+        request.headers[values: .ifNoneMatch].joined(separator: ",").split(separator: ",").contains { text in
+            let known = text.filter { $0 != " " }
+            return known == "*" || known == tag || known == "W/" + tag
+        }
     }
 }

@@ -40,6 +40,10 @@ struct AuthCommand: AsyncParsableCommand {
               mesh-events auth add ~/mesh-auth garden --role tool --password
               mesh-events auth remove ~/mesh-auth alice
 
+            THE PAGE: --page gives an observer, operator or admin a token for the live page, DIR/NAME.page-token; the list \
+            of its users is DIR/page.users. `auth init --https NAME`, or `auth renew --https NAME`, makes a certificate for \
+            the page, DIR/page.pem and DIR/page.key. See `mesh-events dashboard --help`.
+
             A running server reads the users again on SIGHUP to `mesh-events serve`, or on nats-server --signal \
             reload. It then disconnects removed users.
             """,
@@ -81,7 +85,8 @@ private struct AuthInitCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "init",
         abstract: "Make users, keys, certificates and a server's configuration.",
-        usage: "mesh-events auth init DIR [--host NAME ...] [--listen ADDRESS] [--node NAME ...]",
+        usage:
+            "mesh-events auth init DIR [--host NAME ...] [--listen ADDRESS] [--node NAME ...] [--https NAME ...]",
         discussion: """
             Creates DIR for you alone. A directory that exists must be yours: an empty one becomes private (mode \
             0700); one with files in it is refused unless it is private.
@@ -116,13 +121,16 @@ private struct AuthInitCommand: AsyncParsableCommand {
     )
     var nodes: [String] = []
 
+    @OptionGroup var page: AuthPageOptions
+
     func run() async throws {
         try PresentDirectory.check(for: auth.directory)
         let directory = try AuthDirectory.create(
             at: auth.directory,
             hosts: hosts,
             listen: listen,
-            nodes: nodes.isEmpty ? [NodeCapabilities.host] : nodes
+            nodes: nodes.isEmpty ? [NodeCapabilities.host] : nodes,
+            pageHosts: page.hosts.isEmpty ? nil : page.hosts
         )
         let output = LineOutput.standard()
         try output.write("made \(SafeText.escaped(directory.path)): keep it private")
@@ -134,6 +142,7 @@ private struct AuthInitCommand: AsyncParsableCommand {
         try output.write("or:      nats-server -c \(ShellWord.quoted(directory.serverFile))")
         try output.write("         mesh-events stream create --nkey admin.nk --tls-ca ca.pem    # once, there")
         Diagnostics.say(AuthCommand.versionAdvice)
+        if let line = AuthPageOptions.line(directory) { try output.write(line) }
         if LoopbackAddress.isOpen(listen) {
             Diagnostics.say("that nats-server listens on \(listen), for other machines too")
         }
@@ -147,7 +156,7 @@ private struct AuthAddCommand: AsyncParsableCommand {
         abstract: "Add a user with its own key.",
         usage:
             "mesh-events auth add DIR NAME --role tool|node|observer|operator|admin [--durable NAME ...] [--node NAME ...] "
-            + "[--password]",
+            + "[--password] [--page]",
         discussion:
             "Without --durable and --node a tool or a node may consume the durable of its own name, after an admin has "
             + "created it (`mesh-events stream durable`), and a node answers for the node of its own name."
@@ -169,6 +178,9 @@ private struct AuthAddCommand: AsyncParsableCommand {
     @Flag(help: "Let the user log in with a password as well: for programs without NKeys.")
     var password = false
 
+    @Flag(help: "Let the user log in to the live page: for observers, operators and admins.")
+    var page = false
+
     func run() async throws {
         var directory = try AuthDirectory.open(at: auth.directory)
         let file = try directory.add(
@@ -176,13 +188,15 @@ private struct AuthAddCommand: AsyncParsableCommand {
             role: role,
             durables: names.durables.isEmpty ? nil : names.durables,
             nodes: names.nodes.isEmpty ? nil : names.nodes,
-            password: password
+            password: password,
+            page: page
         )
         let output = LineOutput.standard()
         try output.write(
             "\(name) may log in as \(role.rawValue) with \(SafeText.escaped(file)) and \(SafeText.escaped(directory.authorityFile))"
         )
         if password { try output.write(AuthNameOptions.password(name, directory)) }
+        if page { try output.write(AuthNameOptions.page(name, directory)) }
         if let user = directory.users.first(where: { $0.name == name }) {
             for line in AuthNameOptions.lines(user) { try output.write(line) }
         }
@@ -194,8 +208,8 @@ private struct AuthAddCommand: AsyncParsableCommand {
 private struct AuthAllowCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "allow",
-        abstract: "Let a user take the events of more durables, or answer for more nodes, or log in with a password.",
-        usage: "mesh-events auth allow DIR NAME [--durable NAME ...] [--node NAME ...] [--password]",
+        abstract: "Let a user take the events of more durables, answer for more nodes, or log in in more ways.",
+        usage: "mesh-events auth allow DIR NAME [--durable NAME ...] [--node NAME ...] [--password] [--page]",
         discussion: "An admin creates the durable: `mesh-events stream durable NAME PATTERN`, once."
     )
 
@@ -209,15 +223,25 @@ private struct AuthAllowCommand: AsyncParsableCommand {
     @Flag(help: "Let the user log in with a password as well: for programs without NKeys.")
     var password = false
 
+    @Flag(help: "Let the user log in to the live page: for observers, operators and admins.")
+    var page = false
+
     func run() async throws {
-        guard !names.durables.isEmpty || !names.nodes.isEmpty || password else {
+        guard !names.durables.isEmpty || !names.nodes.isEmpty || password || page else {
             throw CommandFailure(.usage, "name what to allow, for example --durable alarms")
         }
         var directory = try AuthDirectory.open(at: auth.directory)
-        try directory.allow(name, durables: names.durables, nodes: names.nodes, password: password)
+        try directory.allow(
+            name,
+            durables: names.durables,
+            nodes: names.nodes,
+            password: password,
+            page: page
+        )
         guard let user = directory.users.first(where: { $0.name == name }) else { return }
         let output = LineOutput.standard()
         if password { try output.write(AuthNameOptions.password(name, directory)) }
+        if page { try output.write(AuthNameOptions.page(name, directory)) }
         for line in AuthNameOptions.lines(user) { try output.write(line) }
         Diagnostics.say(AuthDirectoryOptions.reloading)
     }
@@ -246,6 +270,12 @@ private struct AuthNameOptions: ParsableArguments {
             + "JB_NATS_URL=tls://\(name):PASSWORD@HOST:4222 SSL_CERT_FILE=ca.pem"
     }
 
+    /// A line for people on how a user logs in to the live page, without the token.
+    static func page(_ name: String, _ directory: AuthDirectory) -> String {
+        "\(name) may log in to the page with the token in \(SafeText.escaped(directory.pageTokenFile(of: name))): "
+            + "mesh-events dashboard --users \(SafeText.escaped(directory.pageUsersFile))"
+    }
+
     /// The lines for people on a user's durables and nodes.
     static func lines(_ user: MeshUser) -> [String] {
         func list(_ names: [String]) -> String { names.map { SafeText.name($0) }.joined(separator: ", ") }
@@ -255,6 +285,26 @@ private struct AuthNameOptions: ParsableArguments {
         }
         if !user.nodes.isEmpty { lines.append("\(user.name) answers for the nodes \(list(user.nodes))") }
         return lines
+    }
+}
+
+/// The names of the live page, for its certificate.
+private struct AuthPageOptions: ParsableArguments {
+    @Option(
+        name: .customLong("https"),
+        help: ArgumentHelp(
+            "A name or address under which browsers reach the live page: makes its certificate. May be repeated.",
+            valueName: "name"
+        )
+    )
+    var hosts: [String] = []
+
+    /// A line for people on the page's certificate; `nil` when there is none.
+    static func line(_ directory: AuthDirectory) -> String? {
+        guard !directory.pageHosts.isEmpty else { return nil }
+        let (file, keyFile) = directory.pageCertificate
+        return "the page: mesh-events dashboard --https-cert \(SafeText.escaped(file)) --https-key "
+            + "\(SafeText.escaped(keyFile)), for \(directory.pageHosts.map { SafeText.name($0) }.joined(separator: ", "))"
     }
 }
 
@@ -291,11 +341,12 @@ private struct AuthListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let directory = try AuthDirectory.open(at: auth.directory)
-        var table = TextTable(["USER", "ROLE", "PUBLIC KEY", "INBOX", "PASSWORD"])
+        var table = TextTable(["USER", "ROLE", "PUBLIC KEY", "INBOX", "PASSWORD", "PAGE"])
         for user in directory.users {
             table.add([
                 .name(user.name), .init(user.role.rawValue), .init(user.publicKey), .init(user.inbox),
                 .init(directory.password(of: user.name) == nil ? "" : "yes"),
+                .init(directory.isPageUser(user.name) ? "yes" : ""),
             ])
         }
         let output = LineOutput.standard()
@@ -304,6 +355,7 @@ private struct AuthListCommand: AsyncParsableCommand {
         let hosts = directory.hosts.map { SafeText.name($0) }.joined(separator: ", ")
         let end = directory.certificateEnd.map { "until \($0.formatted(.iso8601.year().month().day()))" } ?? "missing"
         try output.write("certificate: \(end), for \(hosts)")
+        if let line = AuthPageOptions.line(directory) { try output.write(line) }
     }
 }
 
@@ -311,9 +363,12 @@ private struct AuthListCommand: AsyncParsableCommand {
 private struct AuthRenewCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "renew",
-        abstract: "Make the server's certificate anew, for another 13 months or for more hosts.",
-        usage: "mesh-events auth renew DIR [--host NAME ...]",
-        discussion: "The authority stays the same, so clients need no change."
+        abstract: "Make the server's certificate anew, and the page's, for another 13 months or for more hosts.",
+        usage: "mesh-events auth renew DIR [--host NAME ...] [--https NAME ...]",
+        discussion: """
+            The authority stays the same, so clients need no change. A page that runs reads its new certificate by \
+            itself. With --https the page gets a certificate when it has none.
+            """
     )
 
     @OptionGroup var auth: AuthDirectoryOptions
@@ -324,11 +379,15 @@ private struct AuthRenewCommand: AsyncParsableCommand {
     )
     var hosts: [String] = []
 
+    @OptionGroup var page: AuthPageOptions
+
     func run() async throws {
         var directory = try AuthDirectory.open(at: auth.directory)
-        try directory.renew(adding: hosts)
+        try directory.renew(adding: hosts, pageHosts: page.hosts.isEmpty ? nil : page.hosts)
         let list = directory.hosts.map { SafeText.name($0) }.joined(separator: ", ")
-        try LineOutput.standard().write("a new certificate, valid for \(list)")
+        let output = LineOutput.standard()
+        try output.write("a new certificate, valid for \(list)")
+        if let line = AuthPageOptions.line(directory) { try output.write(line) }
         Diagnostics.say(AuthDirectoryOptions.reloading)
     }
 }

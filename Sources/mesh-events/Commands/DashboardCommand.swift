@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import MeshConcurrency
 import MeshDashboard
 import MeshEvents
 import MeshEventsNATS
@@ -12,8 +13,9 @@ struct DashboardCommand: SignalHandlingCommand {
         commandName: "dashboard",
         abstract: "Show the mesh and its events on a web page, live.",
         usage: """
-            mesh-events dashboard [--listen HOST:PORT] [--token-file FILE] [--allow-host NAME ...] [--trust FILE] \
-            [--allow-emit] [--allow-control] [--metrics HOST:PORT] [--metrics-token-file FILE]
+            mesh-events dashboard [--listen HOST:PORT] [--users FILE] [--token-file FILE] [--https-cert FILE \
+            --https-key FILE] [--allow-host NAME ...] [--trust FILE] [--allow-emit] [--allow-control] \
+            [--metrics HOST:PORT] [--metrics-token-file FILE]
             """,
         discussion: """
             A web page with the status of nodes and tools, live and stored events, and the number of events by type \
@@ -22,27 +24,38 @@ struct DashboardCommand: SignalHandlingCommand {
             not stored; it switches to the stream as soon as there is one. `mesh-events serve --dashboard` has the \
             same page.
 
-            ACCESS: without a token, every user who can reach 127.0.0.1 on this machine. To listen on another address, \
-            give a token, which the page then asks for: in a file that only you can read, or in \
-            \(DashboardOptions.tokenVariable), never as an argument, which other users could see. It speaks HTTP \
-            without TLS: use a proxy in front where others can read the traffic, and give the host name that browsers \
-            use with --allow-host. Without that, only addresses and localhost are answered (DNS rebinding). Make the \
-            token with `openssl rand`: the right one is always accepted. Answers to many wrong ones are delayed or \
-            their connections closed, but that does not protect a short token. With a token, everything except the \
-            page's own files, /api/openapi.json and /healthz needs it. A login lasts 12 hours, until a logout, or \
+            ACCESS: without a login, every user who can reach 127.0.0.1 on this machine. To listen on another address, \
+            give --users or a token, which the page then asks for: in a file that only you can read, or in \
+            \(DashboardOptions.tokenVariable), never as an argument, which other users could see. Give the host name \
+            that browsers use with --allow-host. Without that, only addresses and localhost are answered (DNS \
+            rebinding). Make the token with `openssl rand`: the right one is always accepted. Answers to many wrong ones \
+            are delayed or their connections closed, but that does not protect a short token. With a login, everything \
+            except the page's own files, /api/openapi.json and /healthz needs it. It lasts 12 hours, until a logout, or \
             until the dashboard ends. It is a cookie, which browsers send to every port of the host name, and a key \
             that only this page can read. A server on another port that you visit gets the cookie, but cannot use it \
-            alone. The cookie is not marked Secure, even behind a proxy with TLS.
+            alone.
 
-            TOOLS: with --allow-control, who has the token can start, stop and restart tools, by buttons on the page or \
-            POST /api/tools. The login to the mesh must be one that may, such as an operator's or an admin's. The node \
-            emits tool.controlled, with the page's session as the one who asked.
+            USERS: --users names a file with one user a line: a name, a role, and the SHA-256 hash of the user's token. \
+            `mesh-events auth add DIR NAME --role ROLE --page` makes a token, and DIR/page.users. An observer sees the \
+            mesh and its events; an operator reads logs too, and controls tools with --allow-control; an admin emits, \
+            too, with --allow-emit. Who has the token of --token-file may do all of it. On SIGHUP the file is read \
+            again: sessions of users who are gone end, and so do those whose role or token has changed.
+
+            HTTPS: --https-cert and --https-key name a certificate with its authorities and its key, as certbot makes \
+            them, or `mesh-events auth init DIR --https NAME` (DIR/page.pem and DIR/page.key; import DIR/ca.pem into the \
+            browsers). It takes TLS 1.2 or newer, on the address of --metrics too. New files are read within seconds, \
+            or on SIGHUP; those that cannot be used change nothing. The cookie is then marked Secure. Without these \
+            options it speaks HTTP, and the cookie is not marked Secure, even behind a proxy with TLS.
+
+            TOOLS: with --allow-control, operators, and who has the token, can start, stop and restart tools, by buttons on \
+            the page or POST /api/tools. The login to the mesh must be one that may, such as an operator's or an admin's. The \
+            node emits tool.controlled, with the page's user and session as the one who asked.
 
             SIGNATURES: with --trust each event is marked as signed by its node, unsigned, or forged; see `mesh-events \
             key`. The status of nodes and tools then comes from signed events alone; without --trust, from all events.
 
-            PROGRAMS: GET /api/events, /api/mesh, /api/histogram, /api/stream (server-sent events) and, with \
-            --allow-emit, POST /api/events; /api/openapi.json describes them. They take the token as `Authorization: \
+            PROGRAMS: GET /api/events, /api/export (CSV or NDJSON), /api/mesh, /api/histogram, /api/stream (server-sent \
+            events) and, with --allow-emit, POST /api/events; /api/openapi.json describes them. They take the token as `Authorization: \
             Bearer TOKEN`. /healthz answers 200 while the connection to the mesh works, even without a stream, and 503 \
             otherwise: at once when the connection ends, after some 20 seconds when it stays up but no data \
             arrives or the stream does not answer, and while the status of nodes and tools cannot be read.
@@ -58,14 +71,19 @@ struct DashboardCommand: SignalHandlingCommand {
               (umask 077; openssl rand -hex 24 > token)
               mesh-events dashboard --listen 0.0.0.0:8080 --token-file token \\
                 --allow-host pi.local
+              mesh-events dashboard --listen 0.0.0.0:8443 --allow-host pi.local \\
+                --users ~/mesh-auth/page.users \\
+                --https-cert ~/mesh-auth/page.pem --https-key ~/mesh-auth/page.key
               curl -NH "Authorization: Bearer $(cat token)" http://pi.local:8080/api/stream
+              curl -OJH "Authorization: Bearer $(cat token)" \\
+                'http://pi.local:8080/api/export?format=csv&type=tool.crashed'
               mesh-events dashboard --token-file token --metrics 127.0.0.1:9464
             """
     )
 
     @Option(
         help: ArgumentHelp(
-            "The page's address. Any address other than loopback needs a token. Default: 127.0.0.1:8080.",
+            "The page's address. Any address other than loopback needs a login. Default: 127.0.0.1:8080.",
             valueName: "host:port"
         )
     )
@@ -83,17 +101,20 @@ struct DashboardCommand: SignalHandlingCommand {
             for: "mesh-events dashboard"
         )
         let environment = ProcessInfo.processInfo.environment
-        var configuration = try page.configuration(listen: listen, environment)
+        let access = try page.access()
+        var configuration = try page.configuration(listen: listen, access, environment)
         configuration.metricsToken = try metrics.token(environment)
         let registry = MetricRegistry()
         configuration.metrics = try metrics.source(registry)
-        let server = try metrics.server(environment)
+        let server = try metrics.server(access, environment)
         DashboardOptions.warn(configuration, needsLogin: connection.logsIn(environment))
         MetricsOptions.warn(server, needsLogin: connection.logsIn(environment))
         let verification = try page.verification()
         let node = try node.name(environment)
         let stop = StopRequest()
-        Signals.install(stop)
+        let running = Locked<DashboardRun?>(nil)
+        let onHangup: @Sendable () -> Void = { running.withLock { $0 }?.reload() }
+        Signals.install(stop, onHangup: access.hasFiles ? onHangup : nil)
         _ = try await stop.race { [configuration] in
             let transport = try await connection.connect(name: "mesh-events dashboard")
             try await ConnectionReport(connection: transport.connection).during {
@@ -106,15 +127,18 @@ struct DashboardCommand: SignalHandlingCommand {
                         busConfiguration: EventBus.Configuration(metrics: registry),
                         logger: .disabled
                     ) : nil
-                try await DashboardRun(
+                let run = try DashboardRun(
                     configuration,
                     connection.store(transport),
                     transport,
+                    access: access,
                     verification: verification,
                     emitter: emitter,
                     allowsControl: page.allowsControl,
                     metrics: server
-                ).run()
+                )
+                running.withLock { $0 = run }
+                try await run.run()
                 await transport.close()
             }
         }
@@ -128,12 +152,14 @@ struct DashboardRun: Sendable {
     /// Answers the page's metrics on another address; `nil` for none.
     private let metrics: MetricsRun?
     private let connection: NATSConnection
+    private let access: PageAccess
 
     /// Creates the dashboard.
     ///
     /// - Parameters:
     ///   - store: the store of the events to show.
     ///   - transport: the connection of that store; it receives events while there is no stream.
+    ///   - access: the certificate and the users of the configuration.
     ///   - verification: checks signatures; `nil` checks none.
     ///   - emitter: the bus to emit on; `nil` for none.
     ///   - readsLogs: whether the connection may be one that reads logs.
@@ -144,6 +170,7 @@ struct DashboardRun: Sendable {
         _ configuration: Dashboard.Configuration,
         _ store: JetStreamStore,
         _ transport: NATSTransport,
+        access: PageAccess,
         verification: SignatureVerification?,
         emitter: PersistentEventBus?,
         readsLogs: Bool = true,
@@ -169,6 +196,7 @@ struct DashboardRun: Sendable {
         self.dashboard = dashboard
         self.metrics = try metrics.map { try MetricsRun($0, dashboard) }
         connection = transport.connection
+        self.access = access
         dashboard.whenTroubled(TroubleReport(missing: "the page shows events from meanwhile afterwards").tell)
     }
 
@@ -178,6 +206,7 @@ struct DashboardRun: Sendable {
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await dashboard.run() }
+            if let certificate = access.certificate { group.addTask { await certificate.run() } }
             if let metrics { group.addTask { try await metrics.run() } }
             group.addTask {
                 guard let url = try? await dashboard.url() else { return }
@@ -192,6 +221,9 @@ struct DashboardRun: Sendable {
             try await group.next()
         }
     }
+
+    /// Reads the certificate and the users again.
+    func reload() { access.reload(dashboard) }
 
     private func watchConnection() async {
         for await status in connection.statusUpdates() {

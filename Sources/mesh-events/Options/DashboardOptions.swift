@@ -21,12 +21,37 @@ struct DashboardOptions: ParsableArguments {
     )
     var tokenFile: String?
 
-    @Flag(name: .customLong("allow-emit"), help: "Let clients with the token emit events over HTTP.")
+    @Option(
+        name: .customLong("users"),
+        help: ArgumentHelp(
+            "Those who log in to the page with tokens of their own, and their roles; only you may read the file. Read again "
+                + "on SIGHUP.",
+            valueName: "file"
+        )
+    )
+    var usersFile: String?
+
+    @Option(
+        name: .customLong("https-cert"),
+        help: ArgumentHelp(
+            "Serve HTTPS with this certificate, PEM; with --https-key. Read again when it changes.",
+            valueName: "file"
+        )
+    )
+    var certificate: String?
+
+    @Option(
+        name: .customLong("https-key"),
+        help: ArgumentHelp("The key of --https-cert, PEM; only you may read it.", valueName: "file")
+    )
+    var certificateKey: String?
+
+    @Flag(name: .customLong("allow-emit"), help: "Let clients with the token, or admins, emit events over HTTP.")
     var allowsEmit = false
 
     @Flag(
         name: .customLong("allow-control"),
-        help: "Let clients with the token start, stop and restart tools; the page has buttons for it."
+        help: "Let clients with the token, or operators, start, stop and restart tools; the page has buttons for it."
     )
     var allowsControl = false
 
@@ -51,9 +76,23 @@ struct DashboardOptions: ParsableArguments {
     /// The first given option that needs a dashboard; `nil` when there is none.
     var firstOption: String? {
         if tokenFile != nil { return "--token-file" }
+        if usersFile != nil { return "--users" }
         if allowsEmit { return "--allow-emit" }
         if allowsControl { return "--allow-control" }
         return hostNames.isEmpty ? nil : "--allow-host"
+    }
+
+    /// The first given option about HTTPS, which the page and the metrics share; `nil` when there is none.
+    var firstHTTPSOption: String? {
+        if certificate != nil { return "--https-cert" }
+        return certificateKey == nil ? nil : "--https-key"
+    }
+
+    /// The certificate and the users.
+    ///
+    /// - Throws: `CommandFailure`, usage; `MeshEventsError` for files that cannot be used.
+    func access() throws -> PageAccess {
+        try PageAccess(certificate: certificate, key: certificateKey, users: usersFile)
     }
 
     /// The check of signatures; `nil` without `--trust`.
@@ -65,17 +104,26 @@ struct DashboardOptions: ParsableArguments {
 
     /// The dashboard's configuration from the options and the environment.
     ///
-    /// - Parameter listen: the address and the port; `nil` for the default.
-    /// - Throws: `CommandFailure`, usage.
-    func configuration(listen: String?, _ environment: [String: String]) throws -> Dashboard.Configuration {
+    /// - Parameters:
+    ///   - listen: the address and the port; `nil` for the default.
+    ///   - access: the certificate and the users.
+    ///   - environment: the environment.
+    /// - Throws: `CommandFailure`, usage; `MeshEventsError` for a list of users that cannot be used.
+    func configuration(
+        listen: String?,
+        _ access: PageAccess,
+        _ environment: [String: String]
+    ) throws -> Dashboard.Configuration {
         let example = "127.0.0.1:8080"
         let (host, port) = try Self.address(listen ?? example, of: "the page", example: "\(example) or 0.0.0.0:8080")
         let token = try Self.token("--token-file", tokenFile, environment[Self.tokenVariable])
-        if allowsEmit, token == nil {
-            throw CommandFailure(.usage, "--allow-emit needs a token: --token-file, or \(Self.tokenVariable)")
-        }
-        if allowsControl, token == nil {
-            throw CommandFailure(.usage, "--allow-control needs a token: --token-file, or \(Self.tokenVariable)")
+        let hasLogin = token != nil || access.usersFile != nil
+        for (isGiven, option) in [(allowsEmit, "--allow-emit"), (allowsControl, "--allow-control")]
+        where isGiven && !hasLogin {
+            throw CommandFailure(
+                .usage,
+                "\(option) needs a token: --users, --token-file, or \(Self.tokenVariable)"
+            )
         }
         for name in hostNames where !Self.isHostName(name) {
             throw CommandFailure(
@@ -88,6 +136,8 @@ struct DashboardOptions: ParsableArguments {
             host: host,
             port: port,
             token: token,
+            users: try access.users(),
+            certificate: access.certificate,
             hostNames: hostNames,
             pageDirectory: pageDirectory
         )
@@ -114,10 +164,10 @@ struct DashboardOptions: ParsableArguments {
     ///
     /// - Parameter needsLogin: whether the mesh needs one.
     static func warn(_ configuration: Dashboard.Configuration, needsLogin: Bool) {
-        guard needsLogin, configuration.token == nil else { return }
+        guard needsLogin, configuration.token == nil, configuration.users == nil else { return }
         Diagnostics.say(
             "warning: the mesh needs a login, the page does not: any user of this machine can see the mesh on it; give "
-                + "it a token with --token-file"
+                + "it users with --users, or a token with --token-file"
         )
     }
 

@@ -50,11 +50,19 @@ struct MetricsOptions: ParsableArguments {
 
     /// The metrics' server; `nil` without `--metrics`.
     ///
+    /// - Parameters:
+    ///   - access: the certificate that it shares with the page.
+    ///   - environment: the environment.
     /// - Throws: `CommandFailure`, usage.
-    func server(_ environment: [String: String]) throws -> MetricsServer.Configuration? {
+    func server(_ access: PageAccess, _ environment: [String: String]) throws -> MetricsServer.Configuration? {
         guard let address else { return nil }
         let (host, port) = try DashboardOptions.address(address, of: "the metrics", example: "127.0.0.1:9464")
-        return MetricsServer.Configuration(host: host, port: port, token: try token(environment))
+        return MetricsServer.Configuration(
+            host: host,
+            port: port,
+            token: try token(environment),
+            certificate: access.certificate
+        )
     }
 
     /// What is in the metrics, and how much.

@@ -102,6 +102,7 @@ struct NodeSession: Sendable {
                     page.configuration,
                     store,
                     transport,
+                    access: plan.access,
                     verification: plan.verification,
                     emitter: page.allowsEmit ? persistent : nil,
                     // A node's own user may not read logs.
@@ -116,6 +117,7 @@ struct NodeSession: Sendable {
                     try MetricsRun(
                         metrics.server,
                         metrics.bounds,
+                        access: plan.access,
                         store,
                         transport,
                         verification: plan.verification,
@@ -145,10 +147,12 @@ struct NodeSession: Sendable {
         return session
     }
 
-    /// Reads the users, the manifest and its alerts again, if there are any.
+    /// Reads the users, the manifest and its alerts, and the certificate and users of the page again, if there are any.
     func reload() {
         manager.reloading()
         server?.reload()
+        page?.reload()
+        metrics?.reload()
         alerts?.alerts.reload()
         // The last: it ends with telling that all is read.
         tools.reload()
@@ -227,6 +231,8 @@ extension NodeSession {
         let verification: SignatureVerification?
         /// `nil` for no page.
         let page: Page?
+        /// The certificate and the users of the page and the metrics.
+        let access: PageAccess
         /// `nil` for no address of their own.
         let metrics: Metrics?
         /// Lets requests install, change and remove tools; `nil` refuses that.

@@ -109,7 +109,8 @@ struct ServeCommand: SignalHandlingCommand {
             `mesh-events alert --help`.
 
             --dashboard shows the mesh on a web page as well, at http://127.0.0.1:8080/ or the address of \
-            --dashboard-listen; see `mesh-events dashboard --help`.
+            --dashboard-listen; --users lets its users log in, --https-cert and --https-key serve it and the metrics over \
+            HTTPS, and both are read again on SIGHUP; see `mesh-events dashboard --help`.
 
             Where NOTIFY_SOCKET is set, as by systemd for a unit with Type=notify, the node says when it has joined, reads \
             its manifest again and stops, and how its tools are; with WATCHDOG_USEC it gives signs of life.
@@ -235,6 +236,12 @@ struct ServeCommand: SignalHandlingCommand {
         if !dashboard, metrics.address == nil, let option = metrics.firstOption {
             throw CommandFailure(.usage, "\(option) is about metrics: give --metrics or --dashboard too")
         }
+        if !dashboard, metrics.address == nil, let option = page.firstHTTPSOption {
+            throw CommandFailure(
+                .usage,
+                "\(option) is about the page and the metrics: give --dashboard or --metrics too"
+            )
+        }
         if checksOnly { return try await check(environment) }
         let listeners = (dashboard ? 1 : 0) + (metrics.address == nil ? 0 : 1)
         let descriptors = DescriptorLimit.node + listeners * DescriptorLimit.page
@@ -246,7 +253,7 @@ struct ServeCommand: SignalHandlingCommand {
         let present = Mutex(PresentSession())
         let onHangup: @Sendable () -> Void = { present.withLock { $0.reloading() }?.reload() }
         // A manager of services means a reload by it, also where nothing is to be read.
-        let isReload = plan.manifest != nil || auth != nil || manager.isThere
+        let isReload = plan.manifest != nil || auth != nil || plan.access.hasFiles || manager.isThere
         Signals.install(stop, onHangup: isReload ? onHangup : nil)
         OutputWatch.install(stop)
         guard let node = try await stop.race({ try await NodeSession.start(plan) }) else { return }
@@ -321,8 +328,10 @@ struct ServeCommand: SignalHandlingCommand {
         var emitting = try signing.busConfiguration(cloudEvents)
         let registry = MetricRegistry()
         let bounds = try metrics.source(registry)
-        let metricsServer = try metrics.server(environment)
-        var pageConfiguration = dashboard ? try page.configuration(listen: dashboardAddress, environment) : nil
+        let pageAccess = try page.access()
+        let metricsServer = try metrics.server(pageAccess, environment)
+        var pageConfiguration =
+            dashboard ? try page.configuration(listen: dashboardAddress, pageAccess, environment) : nil
         pageConfiguration?.metricsToken = try metrics.token(environment)
         pageConfiguration?.metrics = bounds
         if pageConfiguration != nil || metricsServer != nil { emitting.metrics = registry }
@@ -353,6 +362,7 @@ struct ServeCommand: SignalHandlingCommand {
                     allowsControl: page.allowsControl
                 )
             },
+            access: pageAccess,
             metrics: metricsServer.map { NodeSession.Plan.Metrics(server: $0, bounds: bounds) },
             installation: allowsInstall ? ToolInstallation(directory: file?.directory) : nil,
             keeps: !keepsNothing,

@@ -1,34 +1,9 @@
 import MeshLogging
 
-/// Makes text of other clients harmless on a terminal: characters that could move the cursor, change colours, reorder a
-/// line or begin another one become JSON escapes.
+/// Makes text of other clients harmless on a terminal; see ``VisibleText``.
 enum SafeText {
-    /// The most marks on one letter: more would be drawn over the lines above and below.
-    private static let mostMarks = 6
-
     /// The text with every unsafe scalar as `\u….`; nothing else changes, so JSON text stays the same JSON.
-    static func escaped(_ text: String) -> String {
-        guard !text.utf8.allSatisfy(isPlain) else { return text }
-        var result = ""
-        result.reserveCapacity(text.utf8.count)
-        var marks = 0
-        var isAfterASCII = true
-        var isAfterLetter = false
-        for scalar in text.unicodeScalars {
-            marks = isMark(scalar) ? marks + 1 : 0
-            // A joiner after an ASCII character joins nothing: it only makes two names look alike. A variation selector
-            // has no effect on an ASCII letter; after a digit it can be part of a keycap.
-            let isStray = scalar.isJoiner && isAfterASCII || scalar.properties.isVariationSelector && isAfterLetter
-            if scalar.isHarmful || isStray || marks > mostMarks {
-                result += scalar.jsonEscape
-            } else {
-                result.unicodeScalars.append(scalar)
-            }
-            isAfterASCII = scalar.isASCII
-            isAfterLetter = isAfterASCII && scalar.properties.isAlphabetic
-        }
-        return result
-    }
+    static func escaped(_ text: String) -> String { VisibleText.escaped(text) }
 
     /// The text, escaped and cut to this number of columns; a cut text ends with `…`.
     static func escaped(_ text: String, columns: Int) -> String {
@@ -50,14 +25,4 @@ enum SafeText {
         let safe = escaped(text, columns: longestName)
         return text.unicodeScalars.contains { $0.properties.isWhitespace } ? "\"\(safe)\"" : safe
     }
-
-    private static func isMark(_ scalar: Unicode.Scalar) -> Bool {
-        guard !scalar.isASCII else { return false }
-        switch scalar.properties.generalCategory {
-        case .nonspacingMark, .enclosingMark: return true
-        default: return false
-        }
-    }
-
-    private static func isPlain(_ byte: UInt8) -> Bool { byte >= 0x20 && byte < 0x7F }
 }

@@ -1,3 +1,5 @@
+import MeshLogging
+
 /// Lines of columns that line up, below a line of headings.
 struct TextTable {
     /// A cell: text that is safe on a terminal, and its style.
@@ -84,7 +86,7 @@ struct TextTable {
 enum TextWidth {
     /// The columns of a text without control characters.
     static func columns(of text: String) -> Int {
-        if text.utf8.allSatisfy(SafeText.isPlain) { return text.utf8.count }
+        if text.utf8.allSatisfy(VisibleText.isPlain) { return text.utf8.count }
         return text.reduce(0) { $0 + columns(of: $1) }
     }
 

@@ -26,6 +26,7 @@ struct Bench: Sendable {
     ///   - control: what it controls tools with.
     ///   - stream: what the stream keeps.
     ///   - times: how long connections may take.
+    ///   - authority: the authority of the configuration's certificate, PEM; `nil` for HTTP.
     ///   - backlog: how many missed events a browser is sent.
     ///   - logger: the dashboard's.
     static func run(
@@ -37,6 +38,7 @@ struct Bench: Sendable {
         control: (any ToolController)? = nil,
         stream: PersistentEventBus.Configuration = .init(),
         times: ConnectionTimer.Limits = .init(),
+        authority: String? = nil,
         backlog: Int = StreamSession.maximumBacklog,
         logger: Logger = quiet,
         _ body: @Sendable (Bench) async throws -> Void
@@ -60,7 +62,7 @@ struct Bench: Sendable {
         let running = Task { try await dashboard.run() }
         let url = try await dashboard.url()
         let port = try #require(url.split(separator: ":").last.flatMap { Int($0.dropLast()) })
-        let client = HTTPClient(port: port)
+        let client = HTTPClient(port: port, authority: authority)
         do {
             try await eventually("the dashboard to follow the stream") {
                 try await client.get("/healthz").status == 200
@@ -83,9 +85,9 @@ struct Bench: Sendable {
     }
 
     /// Logs in; returns the header fields of the session.
-    func logIn() async throws -> [(String, String)] {
+    func logIn(_ token: String = Bench.token) async throws -> [(String, String)] {
         let json = [("content-type", "application/json")]
-        let answer = try await client.send(.POST, "/api/session", json, body: #"{"token":"\#(Self.token)"}"#)
+        let answer = try await client.send(.POST, "/api/session", json, body: #"{"token":"\#(token)"}"#)
         let cookie = try #require(answer.headers.first(name: "set-cookie")).prefix { $0 != ";" }
         return [("cookie", String(cookie)), ("mesh-events-session", try #require(try answer.json["session"]?.string))]
     }

@@ -4,13 +4,20 @@ import NIOHTTP1
 import NIOPosix
 import TestSupport
 
+#if TLS
+    import NIOSSL
+#endif
+
 /// A client that says exactly what it is told, and can listen for as long as it likes.
 struct HTTPClient: Sendable {
     struct Answer: Sendable {
         let status: UInt
         let headers: HTTPHeaders
-        let text: String
+        /// The body.
+        let bytes: [UInt8]
 
+        /// The body as text.
+        var text: String { String(decoding: bytes, as: UTF8.self) }
         /// The body as JSON.
         var json: JSONValue { get throws { try EventData(json: text).value } }
     }
@@ -18,6 +25,8 @@ struct HTTPClient: Sendable {
     typealias Connection = NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>
 
     let port: Int
+    /// The authority of the server's certificate, PEM; `nil` for HTTP without TLS.
+    var authority: String?
 
     func get(_ path: String, _ headers: [(String, String)] = []) async throws -> Answer {
         try await send(.GET, path, headers)
@@ -40,7 +49,7 @@ struct HTTPClient: Sendable {
                     case .body(var bytes): text.writeBuffer(&bytes)
                     case .end:
                         guard let head else { throw TestSupportError("an answer without a head") }
-                        return Answer(status: head.status.code, headers: head.headers, text: String(buffer: text))
+                        return Answer(status: head.status.code, headers: head.headers, bytes: Array(buffer: text))
                     }
                 }
                 throw TestSupportError("the connection was closed before the answer to \(method) \(path)")
@@ -61,6 +70,16 @@ struct HTTPClient: Sendable {
         }
     }
 
+    #if TLS
+        private static func addTLS(_ channel: any Channel, _ authority: String) throws {
+            var configuration = TLSConfiguration.makeClientConfiguration()
+            configuration.trustRoots = .file(authority)
+            let context = try NIOSSLContext(configuration: configuration)
+            // Without a name, the certificate is checked against the address.
+            try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: context, serverHostname: nil))
+        }
+    #endif
+
     /// Sends a request and hands over what comes.
     func connect<Result: Sendable>(
         _ method: HTTPMethod,
@@ -70,8 +89,11 @@ struct HTTPClient: Sendable {
         _ read: @escaping @Sendable (NIOAsyncChannelInboundStream<HTTPClientResponsePart>) async throws -> Result
     ) async throws -> Result {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .connect(host: "127.0.0.1", port: port) { channel in
+            .connect(host: "127.0.0.1", port: port) { [authority] channel in
                 channel.eventLoop.makeCompletedFuture {
+                    #if TLS
+                        if let authority { try Self.addTLS(channel, authority) }
+                    #endif
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     return try Connection(wrappingChannelSynchronously: channel)
                 }
