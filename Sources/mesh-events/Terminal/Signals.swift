@@ -54,8 +54,12 @@ enum Signals {
         guard isHeld.exchange(false, ordering: .sequentiallyConsistent) else { return }
         for number in [SIGINT, SIGTERM] where !isIgnored(number) { signal(number, SIG_DFL) }
         let ignoresHangup = ignoredHangup.load(ordering: .relaxed)
-        signal(SIGHUP, ignoresHangup ? SIG_IGN : SIG_DFL)
-        if hangupWaits.load(ordering: .sequentiallyConsistent), !ignoresHangup { raise(SIGHUP) }
+        if ignoresHangup {
+            signal(SIGHUP, SIG_IGN)
+        } else {
+            signal(SIGHUP, SIG_DFL)
+            if hangupWaits.load(ordering: .sequentiallyConsistent) { raise(SIGHUP) }
+        }
         let number = firstNumber.load(ordering: .sequentiallyConsistent)
         if number != 0 { raise(number) }
     }
