@@ -224,14 +224,17 @@ import Testing
             let export = EventExport(format: .ndjson, marks: false)
             let whole = try await written(export, of: bench.store)
             #expect(whole.text.utf8.count > 1_500_000 && whole.largest < 80_000)
-            var parts = 0
+            let parts = Locked(0)
             await #expect(throws: APIError.self) {
                 _ = try await written(export, of: bench.store) {
-                    parts += 1
-                    if parts == 3 { throw APIError(.unauthorized, "login", "the session has ended") }
+                    let part = parts.withLock { parts in
+                        parts += 1
+                        return parts
+                    }
+                    if part == 3 { throw APIError(.unauthorized, "login", "the session has ended") }
                 }
             }
-            #expect(parts == 3)
+            #expect(parts.withLock { $0 } == 3)
         }
     }
 
