@@ -90,10 +90,11 @@ struct EventExport: Sendable {
     ///   - pages: what ``pages(of:_:_:for:)`` has begun.
     ///   - beforeEach: called before each part is written; when it throws, the export ends.
     /// - Throws: as ``EventHistory/page(_:)``, and what `beforeEach` and writing throw.
+    @concurrent
     func write(
         _ pages: Pages?,
         to writer: inout any ResponseBodyWriter,
-        _ beforeEach: () async throws -> Void
+        _ beforeEach: @Sendable () async throws -> Void
     ) async throws {
         let csv = CSVFormatter(marks: marks)
         var part = ByteBuffer()
@@ -167,10 +168,11 @@ struct EventExport: Sendable {
         }
     }
 
+    @concurrent
     private static func pass(
         _ part: inout ByteBuffer,
         to writer: inout any ResponseBodyWriter,
-        _ beforeEach: () async throws -> Void
+        _ beforeEach: @Sendable () async throws -> Void
     ) async throws {
         guard part.readableBytes > 0 else { return }
         try await beforeEach()
