@@ -169,7 +169,7 @@ import Testing
     private func written(
         _ export: EventExport,
         of store: InMemoryStore,
-        _ beforeEach: () async throws -> Void = {}
+        _ beforeEach: @Sendable () async throws -> Void = {}
     ) async throws -> (text: String, largest: Int) {
         let history = EventHistory(store: store, logger: quiet)
         let pages = try await export.pages(of: store, history, QueryGate(), for: "a reader")
