@@ -172,7 +172,8 @@ import Testing
         _ beforeEach: @Sendable () async throws -> Void = {}
     ) async throws -> (text: String, largest: Int) {
         let history = EventHistory(store: store, logger: quiet)
-        let pages = try await export.pages(of: store, history, QueryGate(), for: "a reader")
+        let gate = QueryGate(maximumRunning: 1, maximumWaiting: 1)
+        let pages = try await export.pages(of: store, history, gate, for: "a reader")
         let kept = Writer()
         var writer: any ResponseBodyWriter = kept
         try await export.write(pages, to: &writer, beforeEach)
@@ -192,20 +193,22 @@ import Testing
                 }
                 let text = try await written(export, of: bench.store).text
                 let last = try #require(text.split(whereSeparator: \.isNewline).last)
-                let mark: JSONValue
+                let mark: (String) -> EventData.Field?
                 if format == .csv {
                     let row = try #require(try await Self.rows(text).last)
                     #expect(row[3] == "export.incomplete" && row[0].isEmpty)
-                    mark = try EventData(json: row[7]).value
+                    let data = try EventData(json: row[7])
+                    mark = { data[$0] }
                 } else {
-                    mark = try #require(try EventData(json: last)["export"])
+                    let data = try EventData(json: String(last))
+                    mark = { data["export"]?[$0] }
                 }
-                #expect(mark["complete"]?.bool == false && mark["reason"]?.string == reason, "\(last)")
-                let count = try #require(mark["events"]?.int)
+                #expect(mark("complete")?.bool == false && mark("reason")?.string == reason, "\(last)")
+                let count = try #require(mark("events")?.int)
                 #expect((1..<3_000).contains(count) && text.utf8.count < 700_000)
                 // The next one begins where this one has ended.
                 export.bounds = .standard
-                export.range.before = try #require(mark["before"]?.string.flatMap { StreamPosition($0) })
+                export.range.before = try #require(mark("before")?.string.flatMap { StreamPosition($0) })
                 let rest = try await written(export, of: bench.store).text
                 let others = rest.split(whereSeparator: \.isNewline).count - (format == .csv ? 1 : 0)
                 #expect(count + others == 3_000, "\(count) and \(others)")

@@ -125,7 +125,7 @@ import Testing
             let certificate = try ServerCertificate(file: file, keyFile: keyFile)
             let authority = directory.authorityFile
             #expect(certificate.end > .now)
-            try await Bench.run(.init(hostNames: ["mesh.test"], certificate: certificate), authority: authority) {
+            try await Bench.run(.init(certificate: certificate, hostNames: ["mesh.test"]), authority: authority) {
                 bench in
                 let port = bench.client.port
                 let plain = try await bench.client.get("/main.js")
