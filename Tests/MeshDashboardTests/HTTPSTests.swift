@@ -110,11 +110,14 @@ import Testing
             let certificates = try await Certificates.make()
             try await Self.bench(certificates) { bench in
                 let port = bench.client.port
-                #expect(try await !Self.handshake(port, certificates.ca, 0...0))
-                #expect(try await !Self.handshake(port, certificates.ca, 0...1))
-                #expect(try await Self.handshake(port, certificates.ca, 2...2))
-                #expect(try await Self.handshake(port, certificates.ca, 3...3))
-                #expect(try await !Self.handshake(port, certificates.otherCA, 2...3))
+                let spoken = [
+                    try await Self.handshake(port, certificates.ca, 0...0),
+                    try await Self.handshake(port, certificates.ca, 0...1),
+                    try await Self.handshake(port, certificates.ca, 2...2),
+                    try await Self.handshake(port, certificates.ca, 3...3),
+                    try await Self.handshake(port, certificates.otherCA, 2...3),
+                ]
+                #expect(spoken == [false, false, true, true, false])
             }
         }
 
