@@ -92,7 +92,7 @@ struct NeighbourFaultTests {
                 let (data, _) = try await URLSession.shared.data(from: node.metrics)
                 return String(decoding: data, as: UTF8.self).contains("tool=\"t\(tools - 1)\"")
             }
-            let memory = try ProcessUse(of: try #require(node.program.pid)).residentBytes
+            let memory = try ProcessUse(of: node.program.pid).residentBytes
             let neighbour = try await hanging(server, node)
 
             let begun = Timestamp.now
@@ -123,7 +123,7 @@ struct NeighbourFaultTests {
                     return try await history.page(query).events.count
                 }
             }
-            let growth = try ProcessUse(of: try #require(node.program.pid)).residentBytes - memory
+            let growth = try ProcessUse(of: node.program.pid).residentBytes - memory
             #expect(growth < 256 << 20, "\(growth >> 20) MiB")
             #expect(tally.refused.isEmpty && tally.unknown.isEmpty)
             withExtendedLifetime(neighbour) {}

@@ -1,5 +1,6 @@
 #if os(Linux)
     import Foundation
+    import LocalNATSServer
     import TestSupport
     import Testing
 

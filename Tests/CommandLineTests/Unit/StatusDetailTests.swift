@@ -192,7 +192,7 @@ import Testing
             let subject = StatusSubject(node: node, tool: tool)
             let detail = StatusDetail(subject: subject, recent: RecentEvents(events: bad), now: mesh.now)
             for line in StatusDetailFormatter(isColored: false, width: 100).lines(detail) {
-                #expect(!line.unicodeScalars.contains(where: \.isHarmful), "\(line)")
+                #expect(!line.unicodeScalars.contains { $0.isHarmful }, "\(line)")
             }
             _ = try EventData(json: detail.json())
         }

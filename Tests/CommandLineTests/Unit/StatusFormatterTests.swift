@@ -204,7 +204,7 @@ import Testing
             at: 2
         )
         for line in StatusFormatter(isColored: false, width: 200).lines(state) {
-            #expect(!line.unicodeScalars.contains(where: \.isHarmful), "\(line)")
+            #expect(!line.unicodeScalars.contains { $0.isHarmful }, "\(line)")
             #expect(line.count <= 200)
         }
     }
