@@ -187,7 +187,7 @@ import Testing
             let event = #"{"type":"user.hello"}"#
             let emitted = try await bench.client.send(.POST, "/api/events", calls[0] + Self.json, body: event)
             #expect(emitted.status == 201)
-            for wrong in ["", "wrong", Self.token("cid"), Self.token("ann") + " "] {
+            for wrong in ["", "wrong", Self.token("cid"), Self.token("ann") + "x"] {
                 let answer = try await bench.client.get("/api/mesh", [("authorization", "Bearer \(wrong)")])
                 #expect(answer.status == 401, "\(wrong)")
             }
