@@ -120,7 +120,7 @@ public enum MeshRole: String, Sendable, Hashable, Codable, CaseIterable {
         case .tool: "emits events.user.> only, reads all events, takes its durables"
         case .observer: "reads all events, emits none"
         case .operator: "reads all events and logs, controls tools"
-        case .admin: "everything: creates and deletes streams and durables, controls tools"
+        case .admin: "everything: makes and deletes streams and durables, controls tools"
         }
     }
 }

@@ -59,7 +59,7 @@ struct ServeCommand: SignalHandlingCommand {
                   logs: {files: 3, size: 4M} # its output is kept so; false: it is not
                   ready: notify              # READY=1 by sd_notify; or a check as health
                   health: {http: "http://127.0.0.1:8080/healthz", every: 10s, failures: 3}
-                                             # timeout: 2s; or {tcp: HOST:PORT}, {exec: […]}
+                                             # timeout: 2s; {tcp: HOST:PORT}, {exec: […]}
                                              # without `ready`, ready at the first success
                   watchdog: 30s              # the longest time between two WATCHDOG=1
                   on_unhealthy: restart      # or nothing
