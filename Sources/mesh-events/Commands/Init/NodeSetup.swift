@@ -1,5 +1,6 @@
 import Foundation
 import MeshEvents
+import MeshLogging
 import MeshSupervision
 
 /// What a new node is to have, and the manifest that says so.
@@ -32,9 +33,12 @@ struct NodeSetup: Sendable {
             // Only the node's name and the target's address are not of this file.
             throw CommandFailure(.usage, error.problems.map(\.message).joined(separator: "; "))
         }
-        // YAML takes some letters for line breaks.
-        guard manifest.node == node else {
-            throw CommandFailure(.usage, "the node's name \(SafeText.name(node ?? "")) has line breaks in it")
+        // YAML takes some letters for line breaks, and the comments around the name are for people to read.
+        guard manifest.node == node, node?.unicodeScalars.contains(where: \.isHarmful) != true else {
+            throw CommandFailure(
+                .usage,
+                "the node's name \(SafeText.name(node ?? "")) has line breaks or characters in it that are not seen"
+            )
         }
         return text
     }
