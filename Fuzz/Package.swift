@@ -38,6 +38,7 @@ let package = Package(
             dependencies: [.product(name: "NIOConcurrencyHelpers", package: "swift-nio")],
             swiftSettings: settings
         ),
+        .target(name: "FileDescriptors", swiftSettings: settings),
         .target(name: "FileReading", swiftSettings: settings),
         .target(name: "MessageGrammar", swiftSettings: settings),
         .target(name: "MeshJSON", swiftSettings: settings),
@@ -61,14 +62,16 @@ let package = Package(
         .target(
             name: "ProcessGuard",
             dependencies: [
-                "MeshConcurrency", "ProcessLaunch", .product(name: "Subprocess", package: "swift-subprocess"),
+                "FileDescriptors", "MeshConcurrency", "ProcessLaunch",
+                .product(name: "Subprocess", package: "swift-subprocess"),
             ],
             swiftSettings: settings
         ),
         .target(
             name: "MeshSupervision",
             dependencies: [
-                "MeshConcurrency", "MeshEvents", "ProcessGuard", "FileReading", .product(name: "Yams", package: "Yams"),
+                "FileDescriptors", "FileReading", "MeshConcurrency", "MeshEvents", "MeshLogging", "ProcessGuard",
+                .product(name: "Yams", package: "Yams"),
             ],
             sources: [
                 "GPU/GPUDevice.swift", "GPU/NvidiaSMI.swift", "GPU/RocmSMI.swift", "Limits/ToolMemoryLimit.swift",
