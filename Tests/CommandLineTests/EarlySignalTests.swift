@@ -32,13 +32,18 @@
             }
         }
 
-        @Test func aHangupBeforeTheNodeHasBegunIsAReload() async throws {
-            let directory = try TemporaryDirectory()
-            let manifest = try directory.file("mesh.yaml", "node: me\n")
-            let serve = try Command(
+        /// A node with a server of its own.
+        private func node(_ manifest: String) throws -> Command {
+            try Command(
                 ["serve", "--no-keep", "--port", "0", "--config", manifest],
                 environment: ["MESH_EVENTS_NATS_SERVER": NATSServers.first.path]
             )
+        }
+
+        @Test func aHangupBeforeTheNodeHasBegunIsAReload() async throws {
+            let directory = try TemporaryDirectory()
+            let manifest = try directory.file("mesh.yaml", "node: me\n")
+            let serve = try node(manifest)
             try await waitUntilHandled(SIGHUP, by: serve)
             for _ in 0..<100 { serve.signal(SIGHUP) }
             try await serve.waitForError("\(manifest) read again")
@@ -50,10 +55,7 @@
         @Test func aStormOfHangupsEndsWithTheLastFile() async throws {
             let directory = try TemporaryDirectory()
             let manifest = try directory.file("mesh.yaml", "node: me\n")
-            let serve = try Command(
-                ["serve", "--no-keep", "--port", "0", "--config", manifest],
-                environment: ["MESH_EVENTS_NATS_SERVER": NATSServers.first.path]
-            )
+            let serve = try node(manifest)
             try await serve.waitForOutput("node.joined")
             for _ in 0..<3_000 { serve.signal(SIGHUP) }
             _ = try directory.file("mesh.yaml", "node: me\ntools:\n  - {name: last, command: [sleep, \"600\"]}\n")

@@ -39,13 +39,10 @@ enum AnswerCompression {
         let collected = Locked(ByteBuffer())
         try await response.body.write(BodyCollector(bytes: collected))
         let bytes = collected.withLock { $0 }
-        if let compressed = Gzip.compressed(Array(buffer: bytes)) {
-            response.headers[.contentEncoding] = "gzip"
-            response.body = .parts(of: ByteBuffer(bytes: compressed))
-        } else {
-            // The body can be written only once.
-            response.body = .parts(of: bytes)
-        }
+        let compressed = Gzip.compressed(bytes)
+        if compressed != nil { response.headers[.contentEncoding] = "gzip" }
+        // The old body can be written only once.
+        response.body = .parts(of: compressed ?? bytes)
         return response
     }
 }

@@ -1,4 +1,5 @@
 import CZlib
+import NIOCore
 
 /// Compresses bytes in gzip's format (RFC 1952), by the system's zlib.
 enum Gzip {
@@ -22,12 +23,28 @@ enum Gzip {
 
     /// The bytes, compressed; `nil` when that makes them no shorter, when they are more than ``maximumBytes``, or when
     /// there is no memory for it.
-    static func compressed(_ bytes: [UInt8], _ effort: Effort = .quick) -> [UInt8]? {
-        guard !bytes.isEmpty, bytes.count <= maximumBytes else { return nil }
-        return bytes.withUnsafeBufferPointer { compressed($0, effort) }
+    static func compressed(_ bytes: ByteBuffer, _ effort: Effort = .quick) -> ByteBuffer? {
+        let count = bytes.readableBytes
+        guard (1...maximumBytes).contains(count) else { return nil }
+        var output = ByteBufferAllocator().buffer(capacity: count)
+        bytes.withUnsafeReadableBytes { input in
+            _ = output.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { room in
+                // No room for what is not shorter.
+                deflated(input, into: UnsafeMutableRawBufferPointer(rebasing: room.prefix(count)), effort)
+            }
+        }
+        guard output.readableBytes > 0 else { return nil }
+        // Some are kept for long.
+        output.shrinkBufferCapacity(to: output.readableBytes)
+        return output
     }
 
-    private static func compressed(_ input: UnsafeBufferPointer<UInt8>, _ effort: Effort) -> [UInt8]? {
+    /// Compresses bytes into the output; how many it has then, 0 when there is no room or no memory for it.
+    private static func deflated(
+        _ input: UnsafeRawBufferPointer,
+        into output: UnsafeMutableRawBufferPointer,
+        _ effort: Effort
+    ) -> Int {
         var stream = z_stream()
         // zlib refuses a stream that has moved, so that one pointer serves all calls.
         return withUnsafeMutablePointer(to: &stream) { stream in
@@ -43,17 +60,13 @@ enum Gzip {
                 ZLIB_VERSION,
                 size
             )
-            guard state == Z_OK else { return nil }
+            guard state == Z_OK else { return 0 }
             defer { deflateEnd(stream) }
-            // No room for what is not shorter.
-            let output = [UInt8](unsafeUninitializedCapacity: input.count) { buffer, count in
-                stream.pointee.next_in = input.baseAddress
-                stream.pointee.avail_in = UInt32(input.count)
-                stream.pointee.next_out = buffer.baseAddress
-                stream.pointee.avail_out = UInt32(input.count)
-                count = deflate(stream, Z_FINISH) == Z_STREAM_END ? Int(stream.pointee.total_out) : 0
-            }
-            return output.isEmpty ? nil : output
+            stream.pointee.next_in = input.bindMemory(to: UInt8.self).baseAddress
+            stream.pointee.avail_in = UInt32(input.count)
+            stream.pointee.next_out = output.bindMemory(to: UInt8.self).baseAddress
+            stream.pointee.avail_out = UInt32(output.count)
+            return deflate(stream, Z_FINISH) == Z_STREAM_END ? Int(stream.pointee.total_out) : 0
         }
     }
 }

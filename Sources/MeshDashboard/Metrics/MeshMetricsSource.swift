@@ -256,10 +256,10 @@ public final class MeshMetricsSource: Service {
             let plain = await plain(kind.format)
             guard kind.isCompressed else { return plain }
             // Once for all scrapers. The text has names and repeats them, and always gets shorter.
-            guard let compressed = Gzip.compressed(Array(buffer: plain.bytes)) else {
+            guard let compressed = Gzip.compressed(plain.bytes) else {
                 throw MeshEventsError(.persistenceUnavailable, "there is no memory to compress with")
             }
-            return keep(ByteBuffer(bytes: compressed), kind, until: plain.until)
+            return keep(compressed, kind, until: plain.until)
         }
     }
 

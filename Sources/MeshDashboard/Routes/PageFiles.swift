@@ -23,7 +23,7 @@ struct PageFiles: Sendable {
 
         init(_ bytes: [UInt8], _ mediaType: String) {
             self.bytes = ByteBuffer(bytes: bytes)
-            compressed = Gzip.compressed(bytes, .most).map { ByteBuffer(bytes: $0) }
+            compressed = Gzip.compressed(self.bytes, .most)
             self.mediaType = mediaType
             digest = SHA256.hash(data: bytes).prefix(12).map { String($0, radix: 36) }.joined(separator: "-")
         }
